@@ -1,0 +1,355 @@
+//! Who is present: the latest state of every client id, whose it is, and what must be told to whom.
+//!
+//! Stock clients relay every change that they receive back to the server, so most of what arrives here is an echo. An
+//! entry that is not newer is dropped before its JSON is looked at. PROTOCOL.md, rules AW1–AW9.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use confluo_protocol::{
+    AwarenessEntry, AwarenessReader, AwarenessWriter, ClientId, DecodeError, SessionId, varint::MAX_SAFE_INTEGER,
+};
+
+use crate::session::Person;
+
+/// How long the clock of a client that is gone is remembered, so that a return with an old clock is answered.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+/// How many of the departed are remembered at least, and how many more for each one present: who joins and leaves in
+/// a loop, each time with new ids, must not fill the memory.
+const MIN_REMEMBERED: usize = 1_024;
+const REMEMBERED_PER_PRESENT: usize = 4;
+/// How often expiry is looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(3);
+
+/// A count of events in this room, to tell which of two came first.
+type Moment = u64;
+
+#[derive(Debug)]
+struct Client {
+    clock: u64,
+    /// `None` when the client is gone.
+    json: Option<Bytes>,
+    owner: Option<(SessionId, Person)>,
+    renewed_at: Instant,
+    appeared: Moment,
+    /// When this id was last broadcast; 0 for never.
+    broadcast: Moment,
+    is_pending: bool,
+}
+
+/// What a session knows and has claimed.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    session: SessionId,
+    person: Person,
+    /// The ids that speak through this session.
+    ids: Vec<ClientId>,
+    has_spoken: bool,
+    joined: Moment,
+    /// When it was sent all states; `None` before.
+    informed: Option<Moment>,
+}
+
+impl Membership {
+    pub(crate) fn is_informed(&self) -> bool {
+        self.informed.is_some()
+    }
+
+    /// Whether the server has itself sent this client's state to the session.
+    fn was_told(&self, client: &Client) -> bool {
+        client.broadcast > self.joined
+            || self.informed.is_some_and(|informed| client.json.is_some() && client.appeared < informed)
+    }
+}
+
+/// Why an awareness message ends its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Malformed(DecodeError),
+    StateTooLarge,
+    TooManyIds,
+}
+
+/// Bounds of what one session may publish.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AwarenessLimits {
+    pub(crate) max_state_bytes: usize,
+    pub(crate) max_ids_per_session: usize,
+    pub(crate) frame_interval: Duration,
+    pub(crate) expiry: Duration,
+}
+
+pub(crate) struct AwarenessTable {
+    limits: AwarenessLimits,
+    clients: HashMap<ClientId, Client>,
+    pending: Vec<ClientId>,
+    last_moment: Moment,
+    quiet_until: Option<Instant>,
+    next_sweep: Option<Instant>,
+}
+
+impl AwarenessTable {
+    pub(crate) fn new(limits: AwarenessLimits) -> Self {
+        Self {
+            limits,
+            clients: HashMap::new(),
+            pending: Vec::new(),
+            last_moment: 0,
+            quiet_until: None,
+            next_sweep: None,
+        }
+    }
+
+    /// A session has joined. It is told all states by [`AwarenessTable::inform`], a little later: a stock client
+    /// announces itself right after it opens, and what it says before it was told anything is no relay.
+    pub(crate) fn join(&mut self, session: SessionId, person: Person) -> Membership {
+        let joined = self.next_moment();
+        Membership { session, person, ids: Vec::new(), has_spoken: false, joined, informed: None }
+    }
+
+    /// Takes what a session sent. Returns an entry to answer at once: a client that comes back with an old clock is
+    /// told the newer one, upon which it announces itself again.
+    pub(crate) fn receive(
+        &mut self,
+        now: Instant,
+        member: &mut Membership,
+        payload: &Bytes,
+    ) -> Result<Option<Bytes>, Refusal> {
+        let entries = AwarenessReader::new(payload).map_err(Refusal::Malformed)?;
+        let is_introduction = !member.has_spoken && entries.entries_left() == 1;
+        let mut answer = None;
+        for entry in entries {
+            let entry = entry.map_err(Refusal::Malformed)?;
+            member.has_spoken = true;
+            let Some(client) = self.clients.get(&entry.client_id) else {
+                if !entry.is_null() {
+                    self.accept(now, member, entry)?;
+                }
+                continue;
+            };
+            if matches!(&client.owner, Some((owner, _)) if *owner == member.session) {
+                // A null at the clock that is known counts, as in y-protocols.
+                if entry.clock > client.clock || (entry.clock == client.clock && entry.is_null()) {
+                    self.accept(now, member, entry)?;
+                }
+                continue;
+            }
+            if entry.is_null() {
+                continue;
+            }
+            let is_newer = entry.clock > client.clock;
+            let may_claim = match &client.owner {
+                // Only the client itself can be ahead of everything that was ever broadcast.
+                None => is_newer,
+                // Its old socket is half-open: an introduction takes the id over, unless it could be a relay.
+                Some((_, holder)) => {
+                    let could_be_relay = !is_newer && (entry.clock < client.clock || member.was_told(client));
+                    is_introduction && !could_be_relay && member.person.is_same(holder)
+                }
+            };
+            if may_claim {
+                self.accept(now, member, entry)?;
+            } else if is_introduction && client.json.is_none() {
+                let mut writer = AwarenessWriter::default();
+                writer.push(AwarenessEntry { clock: client.clock, json: b"null", ..entry });
+                answer = Some(writer.finish());
+            }
+        }
+        Ok(answer)
+    }
+
+    fn accept(&mut self, now: Instant, member: &mut Membership, entry: AwarenessEntry<'_>) -> Result<(), Refusal> {
+        // When its session ends, the clock goes up by one, and must still be one that clients can read.
+        if entry.clock >= MAX_SAFE_INTEGER {
+            return Err(Refusal::Malformed(DecodeError::IntegerTooLarge));
+        }
+        if entry.json.len() > self.limits.max_state_bytes {
+            return Err(Refusal::StateTooLarge);
+        }
+        if !member.ids.contains(&entry.client_id) {
+            if member.ids.len() >= self.limits.max_ids_per_session {
+                return Err(Refusal::TooManyIds);
+            }
+            member.ids.push(entry.client_id);
+        }
+        let json = if entry.is_null() {
+            None
+        } else {
+            entry.check_json().map_err(Refusal::Malformed)?;
+            Some(Bytes::copy_from_slice(entry.json))
+        };
+        let moment = self.next_moment();
+        let client = self.clients.entry(entry.client_id).or_insert_with(|| Client {
+            clock: 0,
+            json: None,
+            owner: None,
+            renewed_at: now,
+            appeared: moment,
+            broadcast: 0,
+            is_pending: false,
+        });
+        if client.json.is_none() {
+            client.appeared = moment;
+        }
+        // An equal clock in a new session takes the id over without news: there is nothing to tell the others.
+        let is_news = entry.clock > client.clock || client.json != json;
+        client.owner = json.is_some().then(|| (member.session, member.person.clone()));
+        client.clock = entry.clock;
+        client.json = json;
+        client.renewed_at = now;
+        if is_news {
+            self.mark_pending(entry.client_id);
+        }
+        self.next_sweep.get_or_insert(now + SWEEP_EVERY);
+        Ok(())
+    }
+
+    /// A session has ended: its ids are gone, with clock + 1 so that every client takes it as newer.
+    pub(crate) fn leave(&mut self, now: Instant, member: &Membership) {
+        for &id in &member.ids {
+            if let Some(client) = self.clients.get_mut(&id)
+                && matches!(&client.owner, Some((owner, _)) if *owner == member.session)
+            {
+                client.owner = None;
+                client.json = None;
+                client.clock += 1;
+                client.renewed_at = now;
+                self.mark_pending(id);
+            }
+        }
+    }
+
+    /// Removes states that were not renewed. Their clock stays, so that a client that was only asleep is newer at its
+    /// next renewal.
+    pub(crate) fn sweep(&mut self, now: Instant) {
+        if self.next_sweep.is_none_or(|at| now < at) {
+            return;
+        }
+        let mut expired = Vec::new();
+        self.clients.retain(|&id, client| {
+            let age = now.saturating_duration_since(client.renewed_at);
+            if client.json.is_some() && age >= self.limits.expiry {
+                client.json = None;
+                client.owner = None;
+                client.renewed_at = now;
+                expired.push(id);
+            }
+            client.json.is_some() || client.is_pending || age < FORGOTTEN_AFTER
+        });
+        for id in expired {
+            self.mark_pending(id);
+        }
+        self.forget_oldest();
+        self.next_sweep = (!self.clients.is_empty()).then(|| now + SWEEP_EVERY);
+    }
+
+    fn forget_oldest(&mut self) {
+        let is_departed = |client: &Client| client.json.is_none() && !client.is_pending;
+        let departed = self.clients.iter().filter(|(_, client)| is_departed(client));
+        let mut departed: Vec<_> = departed.map(|(&id, client)| (client.renewed_at, id)).collect();
+        let present = self.clients.len() - departed.len();
+        let excess = departed.len().saturating_sub(MIN_REMEMBERED + REMEMBERED_PER_PRESENT * present);
+        if excess > 0 {
+            departed.sort_unstable();
+            for (_, id) in &departed[..excess] {
+                self.clients.remove(id);
+            }
+        }
+    }
+
+    /// The changes since the last call, for everyone, if the room has been quiet long enough to say them.
+    pub(crate) fn take_broadcast(&mut self, now: Instant) -> Option<Bytes> {
+        if self.pending.is_empty() || self.quiet_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.quiet_until = Some(now + self.limits.frame_interval);
+        let moment = self.next_moment();
+        let mut writer = AwarenessWriter::default();
+        for id in self.pending.drain(..) {
+            if let Some(client) = self.clients.get_mut(&id) {
+                client.is_pending = false;
+                client.broadcast = moment;
+                writer.push(entry_of(id, client));
+            }
+        }
+        Some(writer.finish())
+    }
+
+    /// All states, for a session that has none yet.
+    pub(crate) fn inform(&mut self, member: &mut Membership) -> Option<Bytes> {
+        member.informed = Some(self.next_moment());
+        self.encode_where(|client| client.json.is_some())
+    }
+
+    /// All states and who has gone, for a session that missed some broadcasts.
+    pub(crate) fn encode_everything(&self) -> Option<Bytes> {
+        self.encode_where(|_| true)
+    }
+
+    fn encode_where(&self, wanted: impl Fn(&Client) -> bool) -> Option<Bytes> {
+        let mut writer = AwarenessWriter::default();
+        for (&id, client) in self.clients.iter().filter(|(_, client)| wanted(client)) {
+            writer.push(entry_of(id, client));
+        }
+        (!writer.is_empty()).then(|| writer.finish())
+    }
+
+    /// When [`AwarenessTable::sweep`] or [`AwarenessTable::take_broadcast`] next has something to do.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let broadcast = if self.pending.is_empty() { None } else { self.quiet_until };
+        match (broadcast, self.next_sweep) {
+            (Some(broadcast), Some(sweep)) => Some(broadcast.min(sweep)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn mark_pending(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(&id)
+            && !client.is_pending
+        {
+            client.is_pending = true;
+            self.pending.push(id);
+        }
+    }
+
+    fn next_moment(&mut self) -> Moment {
+        self.last_moment += 1;
+        self.last_moment
+    }
+}
+
+fn entry_of(client_id: ClientId, client: &Client) -> AwarenessEntry<'_> {
+    AwarenessEntry { client_id, clock: client.clock, json: client.json.as_deref().unwrap_or(b"null") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aw7_of_many_departed_the_oldest_are_forgotten_first() {
+        let mut table = AwarenessTable::new(AwarenessLimits {
+            max_state_bytes: 10,
+            max_ids_per_session: 1,
+            frame_interval: Duration::ZERO,
+            expiry: Duration::from_secs(30),
+        });
+        let start = confluo_testkit::network::start_of_time();
+        for id in 0..2_000 {
+            let now = start + Duration::from_millis(id);
+            let mut member = table.join(SessionId(id), Person { user: None, address: None });
+            let mut writer = AwarenessWriter::default();
+            writer.push(AwarenessEntry { client_id: id, clock: 1, json: b"{}" });
+            table.receive(now, &mut member, &writer.finish()).expect("accepted");
+            table.leave(now, &member);
+            table.take_broadcast(now);
+        }
+        table.sweep(start + Duration::from_secs(10));
+        let mut left: Vec<_> = table.clients.keys().copied().collect();
+        left.sort_unstable();
+        assert_eq!(left, (2_000 - MIN_REMEMBERED as u64..2_000).collect::<Vec<_>>());
+    }
+}

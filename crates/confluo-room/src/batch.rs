@@ -1,0 +1,397 @@
+//! One batch: everything that waited becomes one transaction, one record, one broadcast.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use confluo_protocol::{
+    Access, AuthMessage, ClientId, CloseCode, Frame, Message, Seq, SessionId, StateVectorV1, UpdateV1, UserId,
+    message::encode_save_status_with_refusals,
+    state_vector::check_state_vector,
+    update::{Admission, ClockRange, Clocks, Early, UpdateLimits, check_update},
+};
+
+use crate::{
+    document::Broken,
+    effects::{Effects, NewRecord, Outgoing},
+    room::{InFlight, Room},
+};
+
+/// What a session sent, as far as it concerns the document.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    Step1(StateVectorV1),
+    Update {
+        update: UpdateV1,
+        /// It came as a step 2.
+        is_answer: bool,
+    },
+    SaveStatus(Bytes),
+    CaughtUp,
+    Left,
+}
+
+impl Content {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Step1(vector) => vector.0.len(),
+            Self::Update { update, .. } => update.0.len(),
+            Self::SaveStatus(bytes) => bytes.len(),
+            Self::CaughtUp | Self::Left => 0,
+        }
+    }
+}
+
+/// What has been gathered from a batch before it is applied.
+#[derive(Default)]
+struct Gathered {
+    updates: Vec<UpdateV1>,
+    updates_bytes: usize,
+    /// Of each of `updates`, its place in `taken`.
+    places: Vec<usize>,
+    /// Whose ranges `updates` hold, to see afterwards whether they were integrated.
+    ranges: Vec<(SessionId, ClockRange)>,
+    /// What may leave when the batch is on disk.
+    held: Vec<Outgoing>,
+    /// Kept until it is known that the batch did not break the document.
+    taken: Vec<(SessionId, Content)>,
+    authors: Vec<(ClientId, UserId)>,
+    left: Vec<SessionId>,
+}
+
+impl Room {
+    /// Applies what waits: all of it, or one update while a culprit is searched.
+    pub(crate) fn process_waiting(&mut self, now: Instant, effects: &mut Effects) {
+        let mut gathered = Gathered::default();
+        while let Some((id, content)) = self.waiting.pop_front() {
+            self.waiting_bytes -= content.len();
+            let is_suspect = matches!(content, Content::Update { .. }) && self.suspects > 0;
+            self.take(now, id, content, &mut gathered, effects);
+            if self.document.is_broken() {
+                // The rest was meant for the document that is lost: all that was taken waits for it to be loaded.
+                return self.wait_for_rebuild(gathered, effects);
+            }
+            if is_suspect {
+                self.suspects -= 1;
+                break;
+            }
+        }
+        self.apply(now, gathered, effects);
+    }
+
+    fn take(&mut self, now: Instant, id: SessionId, content: Content, gathered: &mut Gathered, effects: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        match content {
+            Content::Left => gathered.left.push(id),
+            _ if session.is_closing => {}
+            // The document is as it is on disk until the batch is applied, so these need not wait for it.
+            Content::Step1(vector) => self.answer_step1(id, &vector, effects),
+            Content::CaughtUp => self.resync(id, effects),
+            Content::SaveStatus(bytes) => gathered.taken.push((id, Content::SaveStatus(bytes))),
+            Content::Update { update, is_answer } => {
+                gathered.taken.push((id, Content::Update { update: update.clone(), is_answer }));
+                self.take_update(now, id, update, is_answer, gathered, effects);
+            }
+        }
+    }
+
+    fn answer_step1(&mut self, id: SessionId, vector: &StateVectorV1, effects: &mut Effects) {
+        let asked = vector.0.clone();
+        let known = match check_state_vector(vector) {
+            Ok(known) => known,
+            Err(error) => {
+                let reason = format!("malformed state vector: {error}");
+                return self.close(id, CloseCode::Malformed, reason.into(), effects);
+            }
+        };
+        let frames = if known.is_empty() {
+            self.full_state_frames()
+        } else if let Some(frame) = self.full_state.diff(&asked) {
+            Ok(vec![frame])
+        } else {
+            self.document.encode_diff(&known).map(|diff| {
+                let (frame, _) = Frame::step2(&diff);
+                self.full_state.keep_diff(asked, frame.clone());
+                vec![frame]
+            })
+        };
+        self.catch_up(id, frames, effects);
+    }
+
+    fn resync(&mut self, id: SessionId, effects: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        // Without a lag it missed awareness only.
+        if let Some(known) = session.lag.take() {
+            effects.counts.resyncs += 1;
+            let frames = self.document.encode_diff(&known).map(|diff| vec![Frame::step2(&diff).0]);
+            self.catch_up(id, frames, effects);
+        }
+        if let Some(entries) = self.awareness.encode_everything() {
+            effects.now.push(Outgoing::Direct(id, Frame::awareness(&entries)));
+        }
+    }
+
+    fn full_state_frames(&mut self) -> Result<Vec<Frame>, Broken> {
+        if let Some(frames) = self.full_state.frames() {
+            return Ok(frames);
+        }
+        let state = self.document.encode_state()?;
+        self.measured_bytes = state.len();
+        self.added_bytes = 0;
+        self.full_state.keep(self.head, &state);
+        Ok(self.full_state.frames().unwrap_or_default())
+    }
+
+    fn catch_up(&mut self, id: SessionId, frames: Result<Vec<Frame>, Broken>, effects: &mut Effects) {
+        if let Ok(frames) = frames {
+            effects.now.push(Outgoing::CatchUp(id, frames));
+        } else {
+            self.close(id, CloseCode::InternalError, "the document could not be encoded; try again".into(), effects);
+        }
+    }
+
+    fn take_update(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        update: UpdateV1,
+        is_answer: bool,
+        gathered: &mut Gathered,
+        effects: &mut Effects,
+    ) {
+        let bytes = update.0.len();
+        let checked = match check_update(update, &UpdateLimits::default()) {
+            Ok(checked) => checked,
+            Err(error) => return self.close(id, CloseCode::Malformed, error.to_string().into(), effects),
+        };
+        let may_write = self.sessions.get(&id).is_some_and(|session| session.access == Access::Write);
+        if !may_write {
+            let has_structs =
+                checked.clock_ranges().iter().any(|range| range.end > self.document.clocks().clock(range.client));
+            let deletes = checked.delete_ranges();
+            let has_news = match (has_structs || deletes.is_empty(), is_answer) {
+                (true, _) => Ok(has_structs),
+                (false, false) => Ok(true),
+                // Every answer carries the whole delete set, news or not.
+                (false, true) => self.document.has_deleted(deletes).map(|known| !known),
+            };
+            let Ok(has_news) = has_news else {
+                let reason = "the document could not be read; try again";
+                return self.close(id, CloseCode::InternalError, reason.into(), effects);
+            };
+            if has_news {
+                self.refuse(id, effects);
+            } else if let Some(session) = self.sessions.get_mut(&id) {
+                session.note_early(now, None, is_answer);
+            }
+            return;
+        }
+        // What only deletes, and copies of what is known, need no room.
+        let grows = checked.clock_ranges().iter().any(|range| range.end > self.document.clocks().clock(range.client));
+        let has_room = !grows || self.has_room_for(gathered.updates_bytes + bytes);
+        if self.document.is_broken() {
+            let reason = "the document could not be measured; try again";
+            return self.close(id, CloseCode::InternalError, reason.into(), effects);
+        }
+        if !has_room {
+            let limit = self.config.max_document_bytes;
+            let reason = format!("the document would exceed its limit of {limit} bytes; delete something first");
+            return self.close(id, CloseCode::TooLarge, reason.into(), effects);
+        }
+        let Admission { admitted, structs, early, .. } = match self.document.admit(&checked) {
+            Ok(admission) => admission,
+            Err(too_deep) => return self.close(id, CloseCode::Malformed, too_deep.to_string().into(), effects),
+        };
+        if let Some(admitted) = admitted {
+            effects.counts.updates += 1;
+            gathered.updates_bytes += admitted.0.len();
+            gathered.updates.push(admitted);
+            gathered.places.push(gathered.taken.len() - 1);
+            for range in structs {
+                if range.start == 0
+                    && let Some(user) = self.sessions.get(&id).and_then(|session| session.user.clone())
+                {
+                    gathered.authors.push((range.client, user));
+                }
+                gathered.ranges.push((id, range));
+            }
+        }
+        self.note_early(now, id, early, is_answer, effects);
+    }
+
+    fn note_early(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        early: Option<Early>,
+        is_answer: bool,
+        effects: &mut Effects,
+    ) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if early.is_some() {
+            effects.counts.early += 1;
+            if !self.early_sessions.contains(&id) {
+                self.early_sessions.push(id);
+            }
+        }
+        if session.note_early(now, early, is_answer) {
+            self.ask(id, effects);
+        }
+    }
+
+    fn ask(&mut self, id: SessionId, effects: &mut Effects) {
+        effects.now.push(Outgoing::Direct(id, Frame::step1(&self.document.state_vector())));
+    }
+
+    fn refuse(&mut self, id: SessionId, effects: &mut Effects) {
+        effects.counts.refused += 1;
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if !std::mem::replace(&mut session.has_refusals, true) {
+            let reason = Bytes::from_static(b"read-only: your change was not taken");
+            let message = Message::Auth(AuthMessage::PermissionDenied(reason));
+            effects.now.push(Outgoing::Direct(id, Frame::new(&message)));
+        }
+    }
+
+    /// Whether the document stays within its limit with `bytes` more. Measures it only when the upper bound says no.
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        let limit = self.config.max_document_bytes;
+        if self.document_bytes() + bytes > limit
+            && self.added_bytes > 0
+            && let Ok(state) = self.document.encode_state()
+        {
+            self.measured_bytes = state.len();
+            self.added_bytes = 0;
+        }
+        self.document_bytes() + bytes <= limit
+    }
+
+    fn apply(&mut self, now: Instant, mut gathered: Gathered, effects: &mut Effects) {
+        let mut committed = None;
+        if !gathered.updates.is_empty() {
+            match self.document.apply(&gathered.updates) {
+                Ok(applied) => {
+                    if applied.was_pruned {
+                        self.note_not_integrated(now, &gathered, effects);
+                    }
+                    committed = applied.update;
+                }
+                Err(Broken) => return self.search_culprit(gathered, effects),
+            }
+        }
+        for (id, content) in &gathered.taken {
+            if let (Content::SaveStatus(bytes), Some(session)) = (content, self.sessions.get_mut(id)) {
+                session.keep_save_status(bytes.clone());
+            }
+        }
+        self.ask_again(now, effects);
+        self.answer_save_statuses(&mut gathered);
+        for id in std::mem::take(&mut gathered.left) {
+            self.sessions.remove(&id);
+            self.early_sessions.retain(|&early| early != id);
+        }
+        let Some(update) = committed else {
+            // Nothing changed, and nothing is in flight: all that was said is on disk already.
+            effects.now.append(&mut gathered.held);
+            return;
+        };
+        let (frame, update) = Frame::update(&update);
+        self.head = self.head.next();
+        self.added_bytes += update.0.len();
+        self.since_snapshot.records += 1;
+        self.since_snapshot.bytes += update.0.len() as u64;
+        self.full_state.push(&frame);
+        let starts = gathered.ranges.iter().map(|(_, range)| (range.client, range.start)).collect();
+        self.starts = [std::mem::take(&mut self.starts[1]), starts];
+        gathered.authors.retain(|(client, _)| !self.authors.contains_key(client));
+        self.authors.extend(gathered.authors.iter().cloned());
+        // Content first: the echo of an edit comes before the save status that speaks of it.
+        gathered.held.insert(0, Outgoing::Content(frame));
+        self.in_flight = Some(InFlight { seq: self.head, held: gathered.held });
+        effects.commit = Some(NewRecord { seq: self.head, authors: gathered.authors, update });
+    }
+
+    /// yrs took some of the batch out again: it refers to what nobody has sent. To its senders it is early.
+    fn note_not_integrated(&mut self, now: Instant, gathered: &Gathered, effects: &mut Effects) {
+        for (id, range) in &gathered.ranges {
+            if self.document.clocks().clock(range.client) < range.end {
+                let fingerprint = range.client ^ (u64::from(range.end) << 32);
+                let early = Early { waits_for: Vec::new(), fingerprint };
+                self.note_early(now, *id, Some(early), false, effects);
+            }
+        }
+    }
+
+    /// Something that early content waited for may have come from someone else.
+    fn ask_again(&mut self, now: Instant, effects: &mut Effects) {
+        let mut early_sessions = std::mem::take(&mut self.early_sessions);
+        early_sessions.retain(|id| {
+            let Some(session) = self.sessions.get_mut(id) else { return false };
+            if session.early.is_none() {
+                return false;
+            }
+            if session.should_ask_again(now, |client| self.document.clocks().clock(client)) {
+                let vector = self.document.state_vector();
+                effects.now.push(Outgoing::Direct(*id, Frame::step1(&vector)));
+            }
+            true
+        });
+        self.early_sessions = early_sessions;
+    }
+
+    /// Everything that was applied when it was read, and everything early from its session, is in this batch.
+    fn answer_save_statuses(&mut self, gathered: &mut Gathered) {
+        for (id, content) in &gathered.taken {
+            if !matches!(content, Content::SaveStatus(_) | Content::Update { is_answer: true, .. }) {
+                continue;
+            }
+            let Some(session) = self.sessions.get_mut(id) else { continue };
+            if session.early.is_some() {
+                continue;
+            }
+            while let Some(bytes) = session.waiting_save_statuses.pop_front() {
+                let frame = if std::mem::take(&mut session.has_refusals) {
+                    Frame::from_payload(&encode_save_status_with_refusals(&bytes))
+                } else {
+                    Frame::new(&Message::SaveStatus(bytes))
+                };
+                gathered.held.push(Outgoing::Direct(*id, frame));
+            }
+        }
+    }
+
+    /// The batch broke the document, which is lost in memory: after it was loaded again, its updates are applied one
+    /// by one, and one that breaks it alone is refused.
+    fn search_culprit(&mut self, gathered: Gathered, effects: &mut Effects) {
+        let mut gathered = gathered;
+        if let [culprit] = gathered.places[..] {
+            let (id, _) = gathered.taken.remove(culprit);
+            let reason = "an update passed the check and could not be applied; it was not taken";
+            self.close(id, CloseCode::Malformed, reason.into(), effects);
+        }
+        let updates = gathered.taken.iter().filter(|(_, content)| matches!(content, Content::Update { .. }));
+        self.suspects += updates.count();
+        self.wait_for_rebuild(gathered, effects);
+    }
+
+    /// Puts back what was taken of a batch, to be taken again once the document has been loaded.
+    fn wait_for_rebuild(&mut self, gathered: Gathered, effects: &mut Effects) {
+        effects.counts.broken += 1;
+        effects.needs_rebuild = true;
+        self.full_state.clear();
+        let taken = gathered.taken;
+        let left = gathered.left.into_iter().map(|id| (id, Content::Left));
+        for (id, content) in taken.into_iter().chain(left).rev() {
+            self.waiting_bytes += content.len();
+            self.waiting.push_front((id, content));
+        }
+    }
+
+    /// The commit in flight is on disk: what it held may leave.
+    pub(crate) fn release(&mut self, through: Seq, effects: &mut Effects) {
+        let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.seq <= through) else { return };
+        effects.now.extend(in_flight.held);
+        for id in std::mem::take(&mut self.lineage_askers) {
+            effects.now.push(self.lineage_frame(id));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The one owner of a `yrs::Doc`: every entry into yrs stands behind a guard that survives a panic.
+//!
+//! A panic inside yrs leaves its transaction half done. Dropping that transaction would commit it, and a second panic
+//! while unwinding aborts the process; so the transaction lives *outside* the guard and is leaked, with its document.
+//! What is on disk is intact, and the room is rebuilt from it.
+
+use std::{
+    collections::HashMap,
+    mem::ManuallyDrop,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use confluo_protocol::{
+    ClientId, StateVectorV1, UpdateV1, Writer,
+    update::{Admission, CheckedUpdate, ClockRange, Clocks, NestedTooDeep, TypeLevels, UpdateLimits, check_update},
+};
+use yrs::{ClientID, Doc, Options, ReadTxn, StateVector, Transact, Update, WriteTxn, updates::decoder::Decode};
+
+/// yrs panicked or refused what passed our checks. The document in memory is lost; the one on disk is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+/// What a batch did to the document.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    /// The batch as one minimal update, or `None` if it changed nothing.
+    pub(crate) update: Option<Vec<u8>>,
+    /// Some of it refers to what the document has not, and was taken out again.
+    pub(crate) was_pruned: bool,
+}
+
+/// A document in memory.
+pub(crate) struct Document {
+    doc: Doc,
+    clocks: KnownClocks,
+    levels: TypeLevels,
+    lost_content: bool,
+    /// What was in memory is lost: nothing is read from here, or applied, until the document is loaded again.
+    is_broken: bool,
+    #[cfg(test)]
+    pub(crate) fails_next: bool,
+}
+
+/// The next clock of each client, mirrored so that admission needs no transaction.
+#[derive(Debug, Default)]
+pub(crate) struct KnownClocks(HashMap<ClientId, u32>);
+
+impl Clocks for KnownClocks {
+    fn clock(&mut self, client: ClientId) -> u32 {
+        self.0.get(&client).copied().unwrap_or(0)
+    }
+
+    fn advance(&mut self, client: ClientId, to: u32) {
+        self.0.insert(client, to);
+    }
+}
+
+impl Document {
+    pub(crate) fn empty() -> Self {
+        // Formatting clean-up would make the server an author of deletions; collection of deleted content stays on.
+        let options = Options { cleanup_formatting: false, ..Options::default() };
+        Self {
+            doc: Doc::with_options(options),
+            clocks: KnownClocks::default(),
+            levels: TypeLevels::default(),
+            lost_content: false,
+            is_broken: false,
+            #[cfg(test)]
+            fails_next: false,
+        }
+    }
+
+    /// Whether some of what was loaded refers to what is not there.
+    pub(crate) fn lost_content_at_load(&self) -> bool {
+        self.lost_content
+    }
+
+    pub(crate) fn clocks(&mut self) -> &mut KnownClocks {
+        &mut self.clocks
+    }
+
+    /// Splits an update into what can be taken now and what is early. What is admitted counts as known from here on.
+    pub(crate) fn admit(&mut self, update: &CheckedUpdate) -> Result<Admission, NestedTooDeep> {
+        let admission = update.admit(&mut self.clocks);
+        if let Err(too_deep) = self.levels.take(update, |client| self.clocks.clock(client)) {
+            // Ascending, so the last to be undone is where the client stood.
+            for range in admission.structs.iter().rev() {
+                self.clocks.0.insert(range.client, range.start);
+            }
+            self.clocks.0.retain(|_, clock| *clock > 0);
+            return Err(too_deep);
+        }
+        Ok(admission)
+    }
+
+    /// Applies checked and admitted updates in one transaction and commits it once.
+    pub(crate) fn apply(&mut self, updates: &[UpdateV1]) -> Result<Applied, Broken> {
+        self.refuse_if_broken()?;
+        // `doc` is a second handle, so that the transaction does not borrow `self`.
+        let doc = self.doc.clone();
+        let mut transaction = ManuallyDrop::new(doc.transact_mut());
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            for update in updates {
+                let update = Update::decode_v1(&update.0).map_err(|_| Broken)?;
+                transaction.apply_update(update).map_err(|_| Broken)?;
+            }
+            let was_pruned = transaction.has_missing_updates();
+            if was_pruned {
+                transaction.prune_pending();
+            }
+            transaction.commit();
+            let update = transaction.has_changes().then(|| transaction.encode_update_v1());
+            Ok::<_, Broken>(Applied { update, was_pruned })
+        }));
+        let Ok(Ok(applied)) = outcome else {
+            self.leak();
+            return Err(Broken);
+        };
+        // Already committed, so this only releases the document.
+        drop(ManuallyDrop::into_inner(transaction));
+        if applied.was_pruned {
+            self.read_clocks();
+        }
+        Ok(applied)
+    }
+
+    /// The whole document as one update.
+    pub(crate) fn encode_state(&mut self) -> Result<Vec<u8>, Broken> {
+        self.encode_since(&StateVector::default())
+    }
+
+    /// What a peer with this state vector lacks, and the whole delete set (Yjs has no version vector for deletions).
+    pub(crate) fn encode_diff(&mut self, known: &[(ClientId, u32)]) -> Result<Vec<u8>, Broken> {
+        let known = known.iter().map(|&(client, clock)| (ClientID::new(client), clock)).collect();
+        self.encode_since(&known)
+    }
+
+    /// Whether all of these ranges are deleted already. Encodes the delete set: for the rare case only.
+    pub(crate) fn has_deleted(&mut self, ranges: &[ClockRange]) -> Result<bool, Broken> {
+        let known = self.clocks_at(&[]);
+        let update = UpdateV1(self.encode_diff(&known)?.into());
+        let Ok(checked) = check_update(update, &UpdateLimits::default()) else { return Ok(false) };
+        let mut deleted = checked.delete_ranges().to_vec();
+        deleted.sort_unstable();
+        Ok(ranges.iter().all(|range| {
+            let mut from = range.start;
+            let first = deleted.partition_point(|known| (known.client, known.end) <= (range.client, from));
+            for known in &deleted[first..] {
+                if from >= range.end || known.client != range.client || known.start > from {
+                    break;
+                }
+                from = from.max(known.end);
+            }
+            from >= range.end
+        }))
+    }
+
+    fn encode_since(&mut self, known: &StateVector) -> Result<Vec<u8>, Broken> {
+        self.look(|doc| doc.transact().encode_state_as_update_v1(known))
+    }
+
+    /// Reads the document in yrs's own terms. Nothing that borrows from it comes out.
+    pub(crate) fn look<T>(&mut self, look: impl FnOnce(&Doc) -> T) -> Result<T, Broken> {
+        self.refuse_if_broken()?;
+        let doc = &self.doc;
+        let seen = catch_unwind(AssertUnwindSafe(|| look(doc)));
+        seen.map_err(|_| {
+            self.leak();
+            Broken
+        })
+    }
+
+    /// How far the document knows each client.
+    pub(crate) fn state_vector(&self) -> StateVectorV1 {
+        encode_state_vector(self.clocks.0.iter().map(|(&client, &clock)| (client, clock)))
+    }
+
+    /// [`Document::state_vector`] before it is encoded, with some clients set back to an earlier clock.
+    pub(crate) fn clocks_at(&self, earlier: &[(ClientId, u32)]) -> Vec<(ClientId, u32)> {
+        let mut clocks = self.clocks.0.clone();
+        for &(client, clock) in earlier {
+            clocks.entry(client).and_modify(|known| *known = clock.min(*known));
+        }
+        clocks.into_iter().collect()
+    }
+
+    fn read_clocks(&mut self) {
+        let vector = self.doc.transact().state_vector();
+        self.clocks.0 = vector.iter().map(|(client, &clock)| (client.get(), clock)).collect();
+        self.levels.retreat(|client| self.clocks.0.get(&client).copied().unwrap_or(0));
+    }
+
+    fn leak(&mut self) {
+        let broken = std::mem::replace(self, Self::empty());
+        std::mem::forget(broken.doc);
+        self.is_broken = true;
+    }
+
+    /// Whether the document in memory is lost.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    fn refuse_if_broken(&mut self) -> Result<(), Broken> {
+        #[cfg(test)]
+        if std::mem::take(&mut self.fails_next) {
+            self.leak();
+        }
+        if self.is_broken { Err(Broken) } else { Ok(()) }
+    }
+
+    /// Builds a document from stored updates, oldest first. Those that cannot be applied are left out, and their
+    /// places in `updates` returned. A document that nests too deep is refused whole: what is stored passed
+    /// [`Document::admit`], so it was damaged or comes from elsewhere, and the next deletion would end the process.
+    pub(crate) fn load(updates: &[UpdateV1]) -> Result<(Self, Vec<usize>), NestedTooDeep> {
+        let mut levels = TypeLevels::default();
+        for update in updates {
+            // What yrs wrote and our check does not read, yrs may still read.
+            if let Ok(checked) = check_update(update.clone(), &UpdateLimits::default()) {
+                levels.take(&checked, |_| u32::MAX)?;
+            }
+        }
+        let (mut document, refused) = Self::load_checked(updates);
+        document.levels = levels;
+        document.read_clocks();
+        Ok((document, refused))
+    }
+
+    fn load_checked(updates: &[UpdateV1]) -> (Self, Vec<usize>) {
+        let mut document = Self::empty();
+        if let Ok(applied) = document.apply(updates) {
+            document.lost_content = applied.was_pruned;
+            return (document, Vec::new());
+        }
+        let mut refused: Vec<usize> = Vec::new();
+        let mut document = Self::empty();
+        for (place, update) in updates.iter().enumerate() {
+            if document.apply(std::slice::from_ref(update)).is_err() {
+                refused.push(place);
+                document = Self::empty();
+                let kept: Vec<_> = updates[..place]
+                    .iter()
+                    .enumerate()
+                    .filter(|(kept, _)| !refused.contains(kept))
+                    .map(|(_, update)| update.clone())
+                    .collect();
+                // Each of these was applied before, in this order.
+                let _ = document.apply(&kept);
+            }
+        }
+        (document, refused)
+    }
+}
+
+fn encode_state_vector(clocks: impl ExactSizeIterator<Item = (ClientId, u32)>) -> StateVectorV1 {
+    let mut writer = Writer::with_capacity(2 + clocks.len() * 8);
+    writer.write_var_uint(clocks.len() as u64);
+    for (client, clock) in clocks {
+        writer.write_var_uint(client).write_var_uint(u64::from(clock));
+    }
+    StateVectorV1(writer.finish())
+}

@@ -1,0 +1,81 @@
+//! The encoded document, kept for those who join: a busy room does not encode it for each of them.
+
+use bytes::Bytes;
+use confluo_protocol::{Frame, Seq, UpdateV1};
+
+/// Updates after the cached state may grow to this many bytes, or to a quarter of the state, before it is encoded anew.
+const MIN_TAIL_BYTES: usize = 64 << 10;
+
+/// The answers to a step 1 that are worth keeping.
+#[derive(Debug, Default)]
+pub(crate) struct FullStateCache {
+    state: Option<CachedState>,
+    last_diff: Option<(Bytes, Frame)>,
+}
+
+#[derive(Debug)]
+struct CachedState {
+    through: Seq,
+    frame: Frame,
+    update: UpdateV1,
+    /// The updates since, in order.
+    tail: Vec<Frame>,
+    tail_bytes: usize,
+    was_used: bool,
+}
+
+impl FullStateCache {
+    /// Keeps a state that was just encoded.
+    pub(crate) fn keep(&mut self, through: Seq, state: &[u8]) {
+        let (frame, update) = Frame::step2(state);
+        self.state = Some(CachedState { through, frame, update, tail: Vec::new(), tail_bytes: 0, was_used: true });
+    }
+
+    /// The whole document as frames, oldest first, if it is cached.
+    pub(crate) fn frames(&mut self) -> Option<Vec<Frame>> {
+        let state = self.state.as_mut()?;
+        state.was_used = true;
+        Some(std::iter::once(&state.frame).chain(&state.tail).cloned().collect())
+    }
+
+    /// The whole document as one update, if it is cached exactly as of `through`.
+    pub(crate) fn state_at(&self, through: Seq) -> Option<UpdateV1> {
+        self.state.as_ref().filter(|state| state.through == through).map(|state| state.update.clone())
+    }
+
+    /// The answer to a state vector that was asked with these very bytes since the last change.
+    pub(crate) fn diff(&self, vector: &Bytes) -> Option<Frame> {
+        self.last_diff.as_ref().filter(|(asked, _)| asked == vector).map(|(_, frame)| frame.clone())
+    }
+
+    pub(crate) fn keep_diff(&mut self, vector: Bytes, frame: Frame) {
+        self.last_diff = Some((vector, frame));
+    }
+
+    /// The document has changed.
+    pub(crate) fn push(&mut self, update: &Frame) {
+        self.last_diff = None;
+        if let Some(state) = &mut self.state {
+            state.tail_bytes += update.len();
+            if state.tail_bytes > MIN_TAIL_BYTES.max(state.frame.len() / 4) {
+                self.state = None;
+            } else {
+                state.tail.push(update.clone());
+            }
+        }
+    }
+
+    /// Forgets what nobody asked for since the last call, so that a quiet document is in memory once.
+    pub(crate) fn age(&mut self) {
+        self.last_diff = None;
+        if let Some(state) = &mut self.state
+            && !std::mem::replace(&mut state.was_used, false)
+        {
+            self.state = None;
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

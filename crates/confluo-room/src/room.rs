@@ -1,0 +1,388 @@
+//! The engine: takes what happened, says what must be done.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use confluo_protocol::{
+    ClientId, CloseCode, Frame, LineageId, Message, Seq, SessionId, SyncMessage, UpdateV1, UserId,
+    update::NestedTooDeep,
+};
+
+use crate::{
+    awareness::{AwarenessLimits, AwarenessTable},
+    batch::Content,
+    document::Document,
+    effects::{Effects, Joining, LineageClaim, Outgoing, RoomConfig, RoomInput},
+    full_state::FullStateCache,
+    session::{Person, Session},
+    stored::{RoomSnapshot, SinceSnapshot, StoredState},
+};
+
+/// A stock client announces itself right after it opens; what it says before it was told anything is no relay of ours.
+const INTRODUCTION_TIME: Duration = Duration::from_millis(100);
+
+/// A commit that is not on disk yet.
+pub(crate) struct InFlight {
+    pub(crate) seq: Seq,
+    /// What may leave when it is.
+    pub(crate) held: Vec<Outgoing>,
+}
+
+/// The live gathering round one document. No IO, no clock, no randomness.
+pub struct Room {
+    pub(crate) config: RoomConfig,
+    pub(crate) document: Document,
+    pub(crate) lineage: LineageId,
+    /// The seq of the last batch that was applied.
+    pub(crate) head: Seq,
+    pub(crate) sessions: HashMap<SessionId, Session>,
+    pub(crate) awareness: AwarenessTable,
+    /// Those who were not told the awareness states yet, and when they will be at the latest.
+    newcomers: VecDeque<(Instant, SessionId)>,
+    /// Those who want to know the lineage, once it is on disk.
+    pub(crate) lineage_askers: Vec<SessionId>,
+    /// Content that arrived while a commit is in flight: the next batch.
+    pub(crate) waiting: VecDeque<(SessionId, Content)>,
+    pub(crate) waiting_bytes: usize,
+    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) full_state: FullStateCache,
+    /// For the batch released last and the one in flight: where each client stood before it.
+    pub(crate) starts: [Vec<(ClientId, u32)>; 2],
+    /// This many waiting updates are applied one by one: their batch broke the document.
+    pub(crate) suspects: usize,
+    pub(crate) authors: HashMap<ClientId, UserId>,
+    pub(crate) since_snapshot: SinceSnapshot,
+    pub(crate) is_damaged: bool,
+    /// Sessions with early content.
+    pub(crate) early_sessions: Vec<SessionId>,
+    /// The full state's size when it was last encoded, and what has been added since: an upper bound.
+    pub(crate) measured_bytes: usize,
+    pub(crate) added_bytes: usize,
+}
+
+impl Room {
+    /// Opens a room on what the store knows. Returns the places in `stored.updates` that could not be applied; while
+    /// there are any, no snapshot is made. A document that nests too deep to be worked on is refused.
+    pub fn open(config: RoomConfig, stored: StoredState) -> Result<(Self, Vec<usize>), NestedTooDeep> {
+        let awareness = AwarenessTable::new(AwarenessLimits {
+            max_state_bytes: config.max_awareness_bytes,
+            max_ids_per_session: config.max_client_ids_per_session,
+            frame_interval: config.awareness_interval,
+            expiry: config.awareness_expiry,
+        });
+        let mut room = Self {
+            config,
+            document: Document::empty(),
+            lineage: stored.lineage,
+            head: stored.head,
+            sessions: HashMap::new(),
+            awareness,
+            newcomers: VecDeque::new(),
+            lineage_askers: Vec::new(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            in_flight: None,
+            full_state: FullStateCache::default(),
+            starts: Default::default(),
+            suspects: 0,
+            authors: HashMap::new(),
+            since_snapshot: SinceSnapshot::default(),
+            is_damaged: false,
+            early_sessions: Vec::new(),
+            measured_bytes: 0,
+            added_bytes: 0,
+        };
+        let refused = room.rebuild(stored)?;
+        Ok((room, refused))
+    }
+
+    /// Replaces the document in memory, which was lost ([`Effects::needs_rebuild`]), by what is on disk. The batch that
+    /// broke it is tried again one update at a time, at the next [`Room::handle`].
+    pub fn rebuild(&mut self, stored: StoredState) -> Result<Vec<usize>, NestedTooDeep> {
+        let (document, refused) = Document::load(&stored.updates)?;
+        self.document = document;
+        self.head = stored.head;
+        self.full_state.clear();
+        self.authors = stored.authors.into_iter().collect();
+        self.since_snapshot = stored.since_snapshot;
+        self.is_damaged = stored.is_damaged || !refused.is_empty() || self.document.lost_content_at_load();
+        self.measured_bytes = 0;
+        self.added_bytes = stored.updates.iter().map(|update| update.0.len()).sum();
+        Ok(refused)
+    }
+
+    /// Takes all that has happened and says what must be done about it.
+    pub fn handle(&mut self, now: Instant, inputs: impl IntoIterator<Item = RoomInput>) -> Effects {
+        let mut effects = Effects::default();
+        for input in inputs {
+            match input {
+                RoomInput::Joined(joining) => self.join(now, joining, &mut effects),
+                RoomInput::Left(session) => self.leave(now, session),
+                RoomInput::Received(session, message) => self.receive(now, session, message, &mut effects),
+                RoomInput::AccessChanged(session, access) => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.access = access;
+                    }
+                }
+                RoomInput::Overflowed(id) => {
+                    // The content that it missed was released last, and more may be in flight: back to before both.
+                    let known = self.document.clocks_at(&self.starts.concat());
+                    if let Some(session) = self.sessions.get_mut(&id) {
+                        session.lag.get_or_insert(known);
+                    }
+                }
+                RoomInput::CaughtUp(session) => self.waiting.push_back((session, Content::CaughtUp)),
+                RoomInput::Committed(through) => self.release(through, &mut effects),
+                RoomInput::Tick => {}
+            }
+        }
+        // More than once only while a culprit is searched: an update that changes nothing leaves no commit behind it.
+        while self.in_flight.is_none() && !self.waiting.is_empty() && !self.document.is_broken() {
+            self.process_waiting(now, &mut effects);
+        }
+        // However it was lost, and be it between two calls.
+        effects.needs_rebuild |= self.document.is_broken() && self.in_flight.is_none();
+        self.inform_newcomers(now, &mut effects);
+        self.awareness.sweep(now);
+        if let Some(entries) = self.awareness.take_broadcast(now) {
+            effects.now.push(Outgoing::Presence(Frame::awareness(&entries)));
+        }
+        effects
+    }
+
+    fn join(&mut self, now: Instant, joining: Joining, effects: &mut Effects) {
+        let on_disk = self.in_flight.as_ref().map_or(self.head, |in_flight| Seq(in_flight.seq.0 - 1));
+        let is_stored = on_disk > Seq(0);
+        if let LineageClaim::Has(lineage) = joining.lineage
+            && lineage != self.lineage
+        {
+            let reason = "this copy belongs to a document that was reset; export it, then start from a fresh copy";
+            effects.close.push((joining.session, CloseCode::DocumentReset, reason.into()));
+            return;
+        }
+        if joining.lineage != LineageClaim::Unaware {
+            if is_stored {
+                effects.now.push(self.lineage_frame(joining.session));
+            } else {
+                self.lineage_askers.push(joining.session);
+            }
+        }
+        effects.now.push(Outgoing::Direct(joining.session, Frame::step1(&self.document.state_vector())));
+        let person = Person { user: joining.user.clone(), address: joining.address };
+        let member = self.awareness.join(joining.session, person);
+        let session = Session::new(joining.access, joining.user, member);
+        self.sessions.insert(joining.session, session);
+        self.newcomers.push_back((now + INTRODUCTION_TIME, joining.session));
+    }
+
+    pub(crate) fn lineage_frame(&self, session: SessionId) -> Outgoing {
+        Outgoing::Direct(session, Frame::new(&Message::Lineage(Bytes::from(self.lineage.to_string()))))
+    }
+
+    fn leave(&mut self, now: Instant, id: SessionId) {
+        if let Some(session) = self.sessions.get(&id) {
+            self.awareness.leave(now, &session.member);
+            self.lineage_askers.retain(|&asker| asker != id);
+            // What it sent before it left is still taken, in its turn.
+            self.waiting.push_back((id, Content::Left));
+        }
+    }
+
+    fn receive(&mut self, now: Instant, id: SessionId, message: Message, effects: &mut Effects) {
+        if self.sessions.get(&id).is_none_or(|session| session.is_closing) {
+            return;
+        }
+        let content = match message {
+            Message::Sync(SyncMessage::Step1(vector)) => Content::Step1(vector),
+            Message::Sync(SyncMessage::Step2(update)) => Content::Update { update, is_answer: true },
+            Message::Sync(SyncMessage::Update(update)) => Content::Update { update, is_answer: false },
+            Message::SaveStatus(bytes) => Content::SaveStatus(bytes),
+            Message::Awareness(payload) => return self.receive_awareness(now, id, &payload, effects),
+            Message::QueryAwareness => return self.inform(id, effects),
+            // Tokens are the session's own matter; the rest is for clients, or unknown.
+            _ => return,
+        };
+        self.waiting_bytes += content.len();
+        self.waiting.push_back((id, content));
+    }
+
+    fn receive_awareness(&mut self, now: Instant, id: SessionId, payload: &Bytes, effects: &mut Effects) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let was_informed = session.member.is_informed();
+        match self.awareness.receive(now, &mut session.member, payload) {
+            Ok(None) => {}
+            Ok(Some(answer)) => effects.now.push(Outgoing::Direct(id, Frame::awareness(&answer))),
+            Err(refusal) => {
+                let (code, reason) = self.config.explain(refusal);
+                self.close(id, code, reason.into(), effects);
+            }
+        }
+        if !was_informed {
+            self.inform(id, effects);
+        }
+    }
+
+    fn inform(&mut self, id: SessionId, effects: &mut Effects) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let Some(entries) = self.awareness.inform(&mut session.member)
+        {
+            effects.now.push(Outgoing::Direct(id, Frame::awareness(&entries)));
+        }
+    }
+
+    /// Tells all states to those who have been here for a moment and said nothing.
+    fn inform_newcomers(&mut self, now: Instant, effects: &mut Effects) {
+        while let Some(&(at, id)) = self.newcomers.front()
+            && at <= now
+        {
+            self.newcomers.pop_front();
+            if self.sessions.get(&id).is_some_and(|session| !session.member.is_informed()) {
+                self.inform(id, effects);
+            }
+        }
+    }
+
+    pub(crate) fn close(&mut self, id: SessionId, code: CloseCode, reason: Cow<'static, str>, effects: &mut Effects) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && !std::mem::replace(&mut session.is_closing, true)
+        {
+            effects.close.push((id, code, reason));
+        }
+    }
+
+    /// When [`Room::handle`] wants to be called with [`RoomInput::Tick`], if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let newcomer = self.newcomers.front().map(|&(at, _)| at);
+        match (newcomer, self.awareness.next_deadline()) {
+            (Some(newcomer), Some(awareness)) => Some(newcomer.min(awareness)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// An upper bound of the full state's size in bytes.
+    pub fn document_bytes(&self) -> usize {
+        self.measured_bytes + self.added_bytes
+    }
+
+    /// Bytes of content that wait for the commit in flight.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Whether content waits for the commit in flight.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The last seq that was applied; the last that is on disk when no commit is in flight.
+    pub fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// The document's lineage.
+    pub fn lineage(&self) -> LineageId {
+        self.lineage
+    }
+
+    /// How many sessions are here.
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// What has been stored since the last snapshot; nothing when no snapshot may be made.
+    pub fn since_snapshot(&self) -> SinceSnapshot {
+        if self.is_damaged { SinceSnapshot::default() } else { self.since_snapshot }
+    }
+
+    /// Whether the document in memory is the one on disk, and all of that could be loaded.
+    pub fn can_snapshot(&self) -> bool {
+        self.in_flight.is_none() && !self.is_damaged && !self.document.is_broken()
+    }
+
+    /// The document as it is on disk. `None` while a commit is in flight, and when a part of it could not be loaded.
+    pub fn take_snapshot(&mut self) -> Option<RoomSnapshot> {
+        if !self.can_snapshot() {
+            return None;
+        }
+        let state = match self.full_state.state_at(self.head) {
+            Some(state) => state,
+            None => UpdateV1(self.document.encode_state().ok()?.into()),
+        };
+        self.measured_bytes = state.0.len();
+        self.added_bytes = 0;
+        self.since_snapshot = SinceSnapshot::default();
+        let authors = self.authors.iter().map(|(&client, user)| (client, user.clone())).collect();
+        Some(RoomSnapshot { through: self.head, state, authors })
+    }
+
+    /// Gives back memory that only a busy room needs; to be called every minute or so.
+    pub fn age(&mut self) {
+        self.full_state.age();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use confluo_protocol::{Access, StateVectorV1, encode_state_vector, update::Clocks};
+
+    use super::*;
+
+    /// One letter of client 1 at clock 0 in the root `r`.
+    const LETTER: &[u8] = &[1, 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0];
+
+    fn stored(lineage: LineageId) -> StoredState {
+        StoredState {
+            lineage,
+            head: Seq(1),
+            updates: vec![UpdateV1(Bytes::from_static(LETTER))],
+            authors: Vec::new(),
+            since_snapshot: SinceSnapshot::default(),
+            is_damaged: false,
+        }
+    }
+
+    // A document that is lost in memory is loaded again; until then nothing reads the empty one in its place.
+    fn check(max_document_bytes: usize, message: Option<SyncMessage>) {
+        let lineage = LineageId([1; 16]);
+        let config = RoomConfig { max_document_bytes, ..RoomConfig::default() };
+        let (mut room, _) = Room::open(config, stored(lineage)).expect("opens");
+        let now = confluo_testkit::network::start_of_time();
+        let id = SessionId(1);
+        let joining =
+            Joining { session: id, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
+        room.handle(now, [RoomInput::Joined(joining)]);
+        room.document.fails_next = true;
+        let inputs = if let Some(message) = message {
+            let again = SyncMessage::Step1(StateVectorV1(Bytes::from_static(&[0])));
+            [message, again].map(|it| RoomInput::Received(id, Message::Sync(it))).into()
+        } else {
+            assert_eq!(room.take_snapshot(), None);
+            assert!(!room.can_snapshot());
+            vec![RoomInput::Tick]
+        };
+        let effects = room.handle(now, inputs);
+        assert!(effects.needs_rebuild);
+        assert!(effects.commit.is_none());
+        assert!(!effects.now.iter().any(|it| matches!(it, Outgoing::CatchUp(..))), "nothing empty is served");
+        room.rebuild(stored(lineage)).expect("opens again");
+        let effects = room.handle(now, [RoomInput::Tick]);
+        assert!(!effects.needs_rebuild);
+        assert_eq!(room.document.clocks().clock(1), 1, "whole again");
+        assert!(room.can_snapshot() || effects.commit.is_some());
+    }
+
+    #[test]
+    fn sy15_a_document_lost_at_any_entry_is_loaded_again_and_never_served_empty() {
+        let large = RoomConfig::default().max_document_bytes;
+        let more = || SyncMessage::Update(UpdateV1(Bytes::from_static(&[1, 1, 2, 0, 4, 1, 1, b'r', 1, b'b', 0])));
+        check(large, Some(SyncMessage::Step1(StateVectorV1(Bytes::from_static(&[0])))));
+        check(large, Some(SyncMessage::Step1(encode_state_vector(&[(1, 1)]))));
+        check(large, Some(more()));
+        check(20, Some(more()));
+        check(large, None);
+    }
+}

@@ -1,0 +1,121 @@
+//! What the engine remembers of one session.
+
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use confluo_protocol::{Access, ClientId, UserId, update::Early};
+
+use crate::awareness::Membership;
+
+/// How many save statuses wait for early content; a later one implies the earlier, so the oldest goes first.
+const MAX_WAITING_SAVE_STATUSES: usize = 64;
+/// The first and the longest pause before content that refers to something unknown is asked for again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(64);
+
+/// Who may take over a client id from a half-open socket: the same user or, without users, the same address.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) user: Option<UserId>,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Person {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.user, &other.user) {
+            (Some(one), Some(other)) => one == other,
+            (None, None) => self.address.is_some() && self.address == other.address,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) access: Access,
+    pub(crate) user: Option<UserId>,
+    pub(crate) member: Membership,
+    /// A step 1 of ours is unanswered. The one that opens the session counts.
+    pub(crate) is_asked: bool,
+    pub(crate) early: Option<EarlyContent>,
+    /// Writes were refused since the last save status.
+    pub(crate) has_refusals: bool,
+    pub(crate) waiting_save_statuses: VecDeque<Bytes>,
+    /// What it knew when its queue overflowed.
+    pub(crate) lag: Option<Vec<(ClientId, u32)>>,
+    /// It is being closed; what it still sends is not taken.
+    pub(crate) is_closing: bool,
+}
+
+/// Content of a session that the document cannot take yet.
+#[derive(Debug)]
+pub(crate) struct EarlyContent {
+    pub(crate) content: Early,
+    /// The client was asked and its answer left the same: it lacks something itself.
+    is_stuck: bool,
+    pause: Duration,
+    retry_at: Instant,
+}
+
+impl Session {
+    pub(crate) fn new(access: Access, user: Option<UserId>, member: Membership) -> Self {
+        Self {
+            access,
+            user,
+            member,
+            is_asked: true,
+            early: None,
+            has_refusals: false,
+            waiting_save_statuses: VecDeque::new(),
+            lag: None,
+            is_closing: false,
+        }
+    }
+
+    /// Notes what remained of an update. Returns whether the client must be asked for what is missing.
+    pub(crate) fn note_early(&mut self, now: Instant, remainder: Option<Early>, is_answer: bool) -> bool {
+        if is_answer {
+            self.is_asked = false;
+            // An answer holds all that the client has, so what it leaves is all that is early.
+            let pause = self.early.take().map_or(FIRST_PAUSE, |early| early.pause);
+            self.early =
+                remainder.map(|content| EarlyContent { content, is_stuck: true, pause, retry_at: now + pause });
+            return false;
+        }
+        let Some(content) = remainder else { return false };
+        if self.early.as_ref().is_some_and(|early| early.is_stuck) {
+            return false;
+        }
+        self.early = Some(EarlyContent { content, is_stuck: false, pause: FIRST_PAUSE, retry_at: now });
+        !std::mem::replace(&mut self.is_asked, true)
+    }
+
+    /// After a batch: whether a stuck remainder may fit now, so that the client must be asked again.
+    pub(crate) fn should_ask_again(&mut self, now: Instant, mut clock: impl FnMut(ClientId) -> u32) -> bool {
+        let Some(early) = self.early.as_mut().filter(|early| early.is_stuck) else { return false };
+        let may_fit = if early.content.waits_for.is_empty() {
+            // It refers to something, and nobody knows what: ask more and more rarely.
+            now >= early.retry_at
+        } else {
+            early.content.waits_for.iter().any(|&(client, needed)| clock(client) >= needed)
+        };
+        if !may_fit || self.is_asked {
+            return false;
+        }
+        early.is_stuck = false;
+        early.pause = (early.pause * 2).min(LONGEST_PAUSE);
+        self.is_asked = true;
+        true
+    }
+
+    pub(crate) fn keep_save_status(&mut self, bytes: Bytes) {
+        if self.waiting_save_statuses.len() == MAX_WAITING_SAVE_STATUSES {
+            self.waiting_save_statuses.pop_front();
+        }
+        self.waiting_save_statuses.push_back(bytes);
+    }
+}

@@ -1,0 +1,13 @@
+//! The engine through its one door: messages in, messages out. Titles cite PROTOCOL.md.
+
+mod access;
+mod awareness;
+mod bounds;
+mod early;
+mod hostile;
+mod lineage;
+mod nesting;
+mod network;
+mod save_status;
+mod scene;
+mod sync;

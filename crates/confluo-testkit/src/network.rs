@@ -1,0 +1,244 @@
+//! A virtual network in memory: stock-like clients, one room, a disk that flushes when it is told to.
+//!
+//! Everything is driven by a seeded generator and a clock of its own, so that a failing run is repeated by its seed.
+
+mod client;
+mod durable;
+mod server;
+
+use std::time::{Duration, Instant};
+
+pub use client::VirtualClient;
+use confluo_protocol::SessionId;
+use confluo_room::RoomConfig;
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+pub use server::{LINEAGE, VirtualServer, joining};
+
+/// Some clients, and the server that they are connected to or cut off from.
+pub struct Network {
+    /// The clients, online or not.
+    pub clients: Vec<VirtualClient>,
+    /// The server with its disk.
+    pub server: VirtualServer,
+    /// What draws everything that happens by chance.
+    pub rng: StdRng,
+    now: Instant,
+    last_session: u64,
+}
+
+/// Something that happens, perhaps to one client.
+type Thing = fn(&mut Network, usize);
+
+/// What [`Network::step`] does, and how likely: weights, not percents.
+#[derive(Debug, Clone, Copy)]
+pub struct Odds {
+    /// A client edits.
+    pub edit: u32,
+    /// A message arrives, one way or the other.
+    pub deliver: u32,
+    /// The disk finishes a flush.
+    pub flush: u32,
+    /// A client connects, or loses its connection with all that was under way.
+    pub reconnect: u32,
+    /// The server process dies and comes back with what is on disk.
+    pub crash: u32,
+    /// The clock moves on by up to ten seconds.
+    pub wait: u32,
+    /// The disk fails to flush: the room is discarded, its clients come back.
+    pub fail_flush: u32,
+    /// A client sends its last update twice.
+    pub repeat: u32,
+    /// A client is cut off without anyone noticing, or no longer.
+    pub partition: u32,
+    /// A client asks for a save status.
+    pub save_status: u32,
+}
+
+impl Default for Odds {
+    fn default() -> Self {
+        Self {
+            edit: 30,
+            deliver: 60,
+            flush: 20,
+            reconnect: 4,
+            crash: 1,
+            wait: 1,
+            fail_flush: 1,
+            repeat: 2,
+            partition: 2,
+            save_status: 5,
+        }
+    }
+}
+
+impl Network {
+    /// `clients` clients that are all offline.
+    pub fn new(seed: u64, clients: u64) -> Self {
+        Self::with_client_ids(seed, 1..=clients)
+    }
+
+    /// Clients of these ids, all offline.
+    pub fn with_client_ids(seed: u64, ids: impl IntoIterator<Item = u64>) -> Self {
+        let now = start_of_time();
+        Self {
+            clients: ids.into_iter().map(VirtualClient::new).collect(),
+            server: VirtualServer::new(RoomConfig::default(), Vec::new()),
+            rng: StdRng::seed_from_u64(seed),
+            now,
+            last_session: 0,
+        }
+    }
+
+    /// The network's own time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Moves the clock and lets the server notice.
+    pub fn wait(&mut self, time: Duration) {
+        self.now += time;
+        self.server.tick(self.now);
+    }
+
+    /// Connects a client in a new session.
+    pub fn connect(&mut self, client: usize) -> SessionId {
+        self.last_session += 1;
+        let session = SessionId(self.last_session);
+        self.server.join(self.now, joining(session));
+        self.clients[client].connect(session);
+        session
+    }
+
+    /// Cuts a client off: what was under way is lost, and the server hears of it.
+    pub fn disconnect(&mut self, client: usize) {
+        if let Some(session) = self.clients[client].disconnect() {
+            self.server.leave(self.now, session);
+        }
+    }
+
+    /// One thing happens by chance.
+    pub fn step(&mut self, odds: Odds) {
+        let things: [(u32, Thing); 10] = [
+            (odds.edit, |network, client| network.clients[client].edit(&mut network.rng)),
+            (odds.deliver, |network, _| network.deliver_some()),
+            (odds.flush, |network, _| network.server.flush(network.now)),
+            (odds.reconnect, Self::reconnect),
+            (odds.crash, |network, _| network.crash()),
+            (odds.wait, |network, _| {
+                let millis = network.rng.random_range(0..10_000);
+                network.wait(Duration::from_millis(millis));
+            }),
+            (odds.fail_flush, |network, _| network.server.fail_flush()),
+            (odds.repeat, |network, client| network.clients[client].repeat()),
+            (odds.partition, |network, client| network.clients[client].is_cut_off ^= true),
+            (odds.save_status, |network, client| network.clients[client].ask_for_save_status()),
+        ];
+        let client = self.rng.random_range(0..self.clients.len());
+        let (_, thing) = *things.choose_weighted(&mut self.rng, |(odds, _)| *odds).expect("some odds");
+        thing(self, client);
+    }
+
+    fn reconnect(&mut self, client: usize) {
+        match self.clients[client].session() {
+            None => drop(self.connect(client)),
+            Some(_) if self.clients[client].is_cut_off => {
+                // The client gives up first; the server has not heard of it, and keeps the old session half-open.
+                self.clients[client].disconnect();
+                self.connect(client);
+            }
+            Some(_) => self.disconnect(client),
+        }
+    }
+
+    /// The server process dies: every connection breaks, and only what was flushed is left.
+    pub fn crash(&mut self) {
+        for client in &mut self.clients {
+            client.disconnect();
+        }
+        self.server.crash();
+    }
+
+    /// Delivers a few messages, one way or both, for a client that has some under way.
+    fn deliver_some(&mut self) {
+        let busy: Vec<_> = (0..self.clients.len()).filter(|&client| self.has_mail(client)).collect();
+        if let Some(&client) = busy.choose(&mut self.rng)
+            && !self.clients[client].is_cut_off
+        {
+            let most = if self.rng.random() { usize::MAX } else { 2 };
+            self.deliver_up_to(client, most);
+        }
+    }
+
+    fn has_mail(&self, client: usize) -> bool {
+        let client = &self.clients[client];
+        let is_online =
+            |session| client.has_outgoing() || !client.incoming.is_empty() || self.server.has_outgoing(session);
+        client.session().is_some_and(is_online)
+    }
+
+    /// Delivers everything that waits between one client and the server, both ways.
+    pub fn deliver(&mut self, client: usize) {
+        self.clients[client].is_cut_off = false;
+        self.deliver_up_to(client, usize::MAX);
+    }
+
+    fn deliver_up_to(&mut self, client: usize, most: usize) {
+        let Some(session) = self.clients[client].session() else { return };
+        let outgoing = self.clients[client].take_outgoing(most);
+        self.server.receive(self.now, session, outgoing);
+        let client = &mut self.clients[client];
+        let Some(incoming) = self.server.take_outgoing(self.now, session) else {
+            client.disconnect();
+            return;
+        };
+        client.incoming.extend(incoming);
+        for _ in 0..most.min(client.incoming.len()) {
+            if let Some(promise) = client.incoming.pop_front().and_then(|message| client.receive(message)) {
+                self.server.assert_keeps(client.id(), &promise);
+            }
+        }
+    }
+
+    /// Connects everyone and goes on until nothing is under way and everything is on disk.
+    pub fn run_until_quiescent(&mut self) {
+        for client in 0..self.clients.len() {
+            if self.clients[client].session().is_none() {
+                self.connect(client);
+            }
+        }
+        for _ in 0..500 {
+            let is_busy = (0..self.clients.len()).any(|client| self.has_mail(client)) || self.server.is_flushing();
+            for client in 0..self.clients.len() {
+                self.deliver(client);
+            }
+            self.server.flush(self.now);
+            self.wait(Duration::from_millis(200));
+            let all_connected = self.clients.iter().all(|client| client.session().is_some());
+            if !is_busy && all_connected {
+                return;
+            }
+            for client in 0..self.clients.len() {
+                if self.clients[client].session().is_none() {
+                    self.connect(client);
+                }
+            }
+        }
+        let mail: Vec<_> = (0..self.clients.len()).map(|client| self.has_mail(client)).collect();
+        panic!("the network does not come to rest: mail {mail:?}, last closed {:?}", self.server.closed.last());
+    }
+
+    /// Every replica, the server's and the disk's included, holds the same content, state vector and delete set.
+    pub fn assert_converged(&mut self) {
+        let expected = self.server.content_on_disk();
+        for client in &self.clients {
+            assert_eq!(client.content(), expected, "client {} differs from the disk", client.id());
+        }
+        assert_eq!(self.server.content_in_memory(self.now), expected, "the room differs from the disk");
+    }
+}
+
+/// Where the clock of a test begins.
+#[allow(clippy::disallowed_methods, reason = "an arbitrary origin: only differences to it are used")]
+pub fn start_of_time() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,302 @@
+//! One room and its disk. A flush ends when the network says so; a crash keeps only what was flushed.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::{IpAddr, Ipv4Addr},
+    time::Instant,
+};
+
+use confluo_protocol::{
+    Access, CloseCode, Frame, LineageId, Message, Reader, Seq, SessionId, SyncMessage, UpdateV1,
+    update::{UpdateLimits, check_update},
+};
+use confluo_room::{
+    Counts, Effects, Joining, LineageClaim, NewRecord, Outgoing, Room, RoomConfig, RoomInput, SinceSnapshot,
+    StoredState,
+};
+
+use super::{client::Promise, durable::Durable};
+use crate::content::Content;
+
+struct Connection {
+    outgoing: VecDeque<Frame>,
+    is_subscribed: bool,
+    is_behind: bool,
+}
+
+/// The server's side of a [`super::Network`], and what drives a room in a test by itself.
+pub struct VirtualServer {
+    room: Room,
+    config: RoomConfig,
+    disk: Vec<UpdateV1>,
+    durable: Durable,
+    flushing: Option<NewRecord>,
+    connections: HashMap<SessionId, Connection>,
+    /// How many frames may wait for a session.
+    pub max_queued_frames: usize,
+    /// Every close, in order.
+    pub closed: Vec<(SessionId, CloseCode, String)>,
+    /// How many step 1 messages were sent to each session.
+    pub asked: HashMap<SessionId, usize>,
+    /// What the engine counted, summed up.
+    pub counts: Counts,
+    /// How often the document in memory was lost.
+    pub rebuilds: usize,
+    /// How many save statuses told each session of refused writes.
+    pub told_of_refusals: HashMap<SessionId, usize>,
+}
+
+/// The lineage of every document here.
+pub const LINEAGE: LineageId = LineageId([1; 16]);
+
+/// A writer from the loopback address who does not care about lineage.
+pub fn joining(session: SessionId) -> Joining {
+    Joining {
+        session,
+        access: Access::Write,
+        user: None,
+        address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        lineage: LineageClaim::Unaware,
+    }
+}
+
+impl VirtualServer {
+    /// A room on a disk that holds these updates.
+    pub fn new(config: RoomConfig, disk: Vec<UpdateV1>) -> Self {
+        let mut durable = Durable::default();
+        for update in &disk {
+            durable.add(update);
+        }
+        Self {
+            room: open(&config, &disk),
+            config,
+            disk,
+            durable,
+            flushing: None,
+            connections: HashMap::new(),
+            max_queued_frames: usize::MAX,
+            closed: Vec::new(),
+            asked: HashMap::new(),
+            counts: Counts::default(),
+            rebuilds: 0,
+            told_of_refusals: HashMap::new(),
+        }
+    }
+
+    /// The engine itself.
+    pub fn room(&mut self) -> &mut Room {
+        &mut self.room
+    }
+
+    /// A session opens.
+    pub fn join(&mut self, now: Instant, joining: Joining) {
+        let connection = Connection { outgoing: VecDeque::new(), is_subscribed: false, is_behind: false };
+        self.connections.insert(joining.session, connection);
+        self.handle(now, vec![RoomInput::Joined(joining)]);
+    }
+
+    /// A session ends.
+    pub fn leave(&mut self, now: Instant, session: SessionId) {
+        self.connections.remove(&session);
+        self.handle(now, vec![RoomInput::Left(session)]);
+    }
+
+    /// Messages arrive, all in one batch.
+    pub fn receive(&mut self, now: Instant, session: SessionId, messages: impl IntoIterator<Item = Message>) {
+        self.handle(now, messages.into_iter().map(|message| RoomInput::Received(session, message)).collect());
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        self.handle(now, vec![RoomInput::Tick]);
+    }
+
+    /// The flush that is under way ends well.
+    pub fn flush(&mut self, now: Instant) {
+        if let Some(record) = self.flushing.take() {
+            assert_eq!(record.seq, Seq(self.disk.len() as u64 + 1), "seqs are contiguous");
+            self.durable.add(&record.update);
+            self.disk.push(record.update);
+            self.handle(now, vec![RoomInput::Committed(record.seq)]);
+        }
+    }
+
+    /// The flush that is under way fails: the room, ahead of the disk, is discarded, and everyone must come back.
+    pub fn fail_flush(&mut self) {
+        if self.flushing.take().is_some() {
+            self.connections.clear();
+            self.room = open(&self.config, &self.disk);
+        }
+    }
+
+    /// Whether a commit is in flight.
+    pub fn is_flushing(&self) -> bool {
+        self.flushing.is_some()
+    }
+
+    /// The process dies; what was being flushed is lost.
+    pub fn crash(&mut self) {
+        self.flushing = None;
+        self.connections.clear();
+        self.room = open(&self.config, &self.disk);
+    }
+
+    /// Whether a session has something to read, or must hear that it was closed.
+    pub fn has_outgoing(&self, session: SessionId) -> bool {
+        self.connections.get(&session).is_none_or(|connection| !connection.outgoing.is_empty() || connection.is_behind)
+    }
+
+    /// What waits for a session; `None` if the server has closed it. Asserts for each frame that all of it is on disk.
+    pub fn take_outgoing(&mut self, now: Instant, session: SessionId) -> Option<Vec<Message>> {
+        let connection = self.connections.get_mut(&session)?;
+        let frames: Vec<_> = connection.outgoing.drain(..).collect();
+        let was_behind = std::mem::take(&mut connection.is_behind);
+        let mut messages = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let (message, tells_of_refusals) = read_frame(&frame);
+            if tells_of_refusals {
+                *self.told_of_refusals.entry(session).or_default() += 1;
+            }
+            match &message {
+                Message::Sync(SyncMessage::Step1(_)) => *self.asked.entry(session).or_default() += 1,
+                Message::Sync(SyncMessage::Step2(update) | SyncMessage::Update(update)) => {
+                    self.durable.assert_covers(
+                        &check_update(update.clone(), &UpdateLimits::default())
+                            .expect("the server's updates pass the check"),
+                    );
+                }
+                _ => {}
+            }
+            messages.push(message);
+        }
+        if was_behind {
+            self.handle(now, vec![RoomInput::CaughtUp(session)]);
+        }
+        Some(messages)
+    }
+
+    /// What a save status said is so, whatever fails from now on.
+    pub(crate) fn assert_keeps(&self, client: u64, promise: &Promise) {
+        self.durable.assert_keeps(client, promise);
+    }
+
+    /// The stored updates, oldest first.
+    pub fn disk(&self) -> &[UpdateV1] {
+        &self.disk
+    }
+
+    /// What a crash would leave behind.
+    pub fn content_on_disk(&self) -> Content {
+        Content::of_updates(&self.disk)
+    }
+
+    /// What the room would tell a newcomer, once the commit in flight is on disk.
+    pub fn content_in_memory(&mut self, now: Instant) -> Content {
+        if let Some(snapshot) = self.room.take_snapshot() {
+            return Content::of_updates(&[snapshot.state]);
+        }
+        self.flush(now);
+        self.room.take_snapshot().map_or_else(|| self.content_on_disk(), |it| Content::of_updates(&[it.state]))
+    }
+
+    /// Hands inputs to the engine and does what it says, until it says no more.
+    pub fn handle(&mut self, now: Instant, mut inputs: Vec<RoomInput>) {
+        loop {
+            let effects = self.room.handle(now, inputs.drain(..));
+            let needs_rebuild = effects.needs_rebuild;
+            let overflowed = self.perform(effects);
+            inputs = overflowed.into_iter().map(RoomInput::Overflowed).collect();
+            if needs_rebuild {
+                self.rebuilds += 1;
+                assert!(self.flushing.is_none(), "what is lost in memory is whole on disk");
+                self.room.rebuild(stored(&self.disk)).expect("what was stored opens");
+            } else if inputs.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn perform(&mut self, effects: Effects) -> Vec<SessionId> {
+        let mut overflowed = Vec::new();
+        self.count(effects.counts);
+        for (session, code, reason) in effects.close {
+            self.connections.remove(&session);
+            self.closed.push((session, code, reason.into_owned()));
+        }
+        for outgoing in effects.now {
+            match outgoing {
+                Outgoing::Direct(session, frame) => {
+                    if let Some(connection) = self.connections.get_mut(&session) {
+                        connection.outgoing.push_back(frame);
+                    }
+                }
+                Outgoing::CatchUp(session, frames) => {
+                    if let Some(connection) = self.connections.get_mut(&session) {
+                        connection.is_subscribed = true;
+                        connection.outgoing.extend(frames);
+                    }
+                }
+                Outgoing::Content(frame) => {
+                    for (&session, connection) in self.connections.iter_mut().filter(|(_, it)| it.is_subscribed) {
+                        if connection.outgoing.len() < self.max_queued_frames {
+                            connection.outgoing.push_back(frame.clone());
+                        } else {
+                            connection.is_subscribed = false;
+                            connection.is_behind = true;
+                            overflowed.push(session);
+                        }
+                    }
+                }
+                Outgoing::Presence(frame) => {
+                    for connection in self.connections.values_mut() {
+                        if connection.outgoing.len() < self.max_queued_frames {
+                            connection.outgoing.push_back(frame.clone());
+                        } else {
+                            connection.is_behind = true;
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(record) = effects.commit {
+            assert!(self.flushing.is_none(), "one commit in flight");
+            self.flushing = Some(record);
+        }
+        overflowed
+    }
+
+    fn count(&mut self, counts: Counts) {
+        self.counts.updates += counts.updates;
+        self.counts.early += counts.early;
+        self.counts.refused += counts.refused;
+        self.counts.broken += counts.broken;
+        self.counts.resyncs += counts.resyncs;
+    }
+}
+
+/// The message of a frame, and whether it is a save status with the trailing 1 of SS4.
+fn read_frame(frame: &Frame) -> (Message, bool) {
+    let payload = frame.payload();
+    let mut reader = Reader::new(&payload);
+    let message = Message::read(&mut reader).expect("the server's frames decode");
+    let tells_of_refusals = matches!(message, Message::SaveStatus(_)) && reader.read_var_uint() == Ok(1);
+    assert!(reader.is_empty(), "FR1: one message in a frame");
+    (message, tells_of_refusals)
+}
+
+fn stored(disk: &[UpdateV1]) -> StoredState {
+    StoredState {
+        lineage: LINEAGE,
+        head: Seq(disk.len() as u64),
+        updates: disk.to_vec(),
+        authors: Vec::new(),
+        since_snapshot: SinceSnapshot::default(),
+        is_damaged: false,
+    }
+}
+
+fn open(config: &RoomConfig, disk: &[UpdateV1]) -> Room {
+    let (room, refused) = Room::open(config.clone(), stored(disk)).expect("what was stored opens");
+    assert!(refused.is_empty(), "what was stored applies");
+    room
+}
