@@ -1,0 +1,44 @@
+//! Stores that older builds wrote: made once, kept as fixtures, opened by every later build.
+
+use std::{fs, path::Path, sync::Arc};
+
+use super::{append, expected, name, snapshot};
+use crate::{DocumentStore, StoreError};
+
+/// Document, head, end of the snapshot, bytes of each update.
+const DOCUMENTS: &[(&str, u64, u64, usize)] =
+    &[("notes", 5, 0, 40), ("team/plan", 9, 6, 300), ("team/é 😀", 2, 2, 10), ("large", 3, 1, 70_000)];
+
+/// How to open the store under test in a folder.
+pub type Open = fn(dir: &Path) -> Result<Arc<dyn DocumentStore>, StoreError>;
+
+/// Writes the documents of the fixture.
+pub fn build(store: &dyn DocumentStore) {
+    for (document, head, through, length) in DOCUMENTS {
+        let records: Vec<_> = (1..=*head).map(|seq| append(document, seq, *length)).collect();
+        store.append(&records).expect("a healthy store appends");
+        if *through > 0 {
+            store.compact(&name(document), snapshot(*through, *length)).expect("within range");
+        }
+    }
+}
+
+/// Opens a copy of the fixture and looks for every document; then goes on with one of them. The fixture's main file is
+/// kept without the zeros at its end, which the copy gets back.
+pub fn check(fixture: &Path, main_file: &str, open: Open) {
+    const SIZE_UNIT: u64 = 16 * 1024 * 1024;
+    let copy = tempfile::tempdir().expect("a scratch folder");
+    super::damage::copy_folder(fixture, copy.path());
+    let size: u64 = fs::read_to_string(fixture.join("size"))
+        .map_or(SIZE_UNIT, |text| text.trim().parse().expect("the fixture's size is a number"));
+    let file = fs::OpenOptions::new().write(true).open(copy.path().join(main_file)).expect("the fixture is whole");
+    file.set_len(size).expect("the copy is ours");
+    let store = open(copy.path()).expect("an old store opens");
+    assert_eq!(store.stats().findings, Vec::new());
+    for (document, head, through, length) in DOCUMENTS {
+        let loaded = store.load(&name(document)).expect("an old document loads");
+        assert_eq!(loaded, Some(expected(document, *head, *through, *length)));
+    }
+    store.append(&[append("notes", 6, 40)]).expect("an old document goes on");
+    assert_eq!(store.stats().documents, DOCUMENTS.len() as u64);
+}

@@ -1,0 +1,89 @@
+//! What an embedded engine has to do: an ordered map of bytes whose commits are atomic and durable.
+
+use std::{collections::BTreeMap, io, ops::ControlFlow, path::PathBuf};
+
+/// The longest value that is given to an engine. Longer ones are cut by [`crate::engine_store`].
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;
+
+/// An ordered map of bytes on a disk. [`crate::EngineStore`] makes a [`crate::DocumentStore`] of it.
+///
+/// Commits are called one at a time; reads at any time, also during a commit.
+pub trait Engine: Send + Sync + 'static {
+    /// The name in configuration and statistics.
+    fn name(&self) -> &'static str;
+
+    /// The value at a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError>;
+
+    /// Visits the pairs whose keys start with `prefix` and are at least `from`, in ascending order, until told to stop.
+    fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), EngineError>;
+
+    /// Applies the whole batch or nothing of it. `Ok` means that it survives a cut of power. After an error it is unknown
+    /// whether it was applied, and the caller reopens before it reads.
+    fn commit(&self, batch: Batch) -> Result<(), EngineError>;
+
+    /// Drops every handle and opens anew.
+    fn reopen(&self) -> Result<(), EngineError>;
+
+    /// How much disk it uses; 0 if it cannot say.
+    fn disk_bytes(&self) -> u64;
+}
+
+/// What a scan calls with each key and value.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// Changes that are applied together. The last change of a key wins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Batch {
+    /// Sets a key.
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        debug_assert!(value.len() <= MAX_VALUE_BYTES, "values are cut before they reach an engine");
+        self.changes.insert(key, Some(value));
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: Vec<u8>) {
+        self.changes.insert(key, None);
+    }
+
+    /// The keys with their new values, or `None` for those to remove, in ascending order.
+    pub fn into_changes(self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
+        self.changes.into_iter()
+    }
+
+    /// How many keys change.
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+}
+
+/// Why an engine failed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The system refused; a full disk is told apart by [`crate::StoreError`].
+    #[error("the system refused to read or write")]
+    Io(#[source] io::Error),
+    /// Another process holds the folder.
+    #[error("the folder {} is in use", .0.display())]
+    Locked(PathBuf),
+    /// The folder holds something else.
+    #[error("{} holds {found}", path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+        /// What was found there.
+        found: String,
+    },
+    /// The engine's files are not what it wrote, or reading them made it panic.
+    #[error("the engine's files are damaged: {0}")]
+    Damaged(String),
+}

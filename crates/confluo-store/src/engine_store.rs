@@ -1,0 +1,307 @@
+//! A [`DocumentStore`] over any [`Engine`]: the one place with store logic, shared by memory, sled and redb.
+//!
+//! Writes are serialised by one lock, held through the engine's sync; a reader takes it only for the moment in which it
+//! reads a head, so every head that a reader sees is on disk, and no reader holds up the committer.
+
+mod compact;
+mod load;
+mod write;
+
+use std::{
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use confluo_protocol::{DocumentName, Seq};
+
+use crate::{
+    Append, Batch, DocumentStats, DocumentStore, Engine, EngineError, Finding, Listed, NewSnapshot, Page, StoreError,
+    StoreStats, StoredDocument,
+    keys::{self, FORMAT, Place, STATE},
+    value::{self, Entry, FORMAT_VERSION, Head, State, ValueError},
+    watermark::Watermark,
+};
+
+/// A [`DocumentStore`] over an engine.
+#[derive(Debug)]
+pub struct EngineStore<E> {
+    engine: E,
+    /// Held by whoever changes anything, from reading what it stands on to the end of the sync.
+    writing: Mutex<Writing>,
+    /// One compaction at a time: it writes in several commits, between which others may write.
+    compacting: Mutex<()>,
+    /// Set while `writing` holds a failure, so that readers need no lock to see it.
+    is_unhealthy: AtomicBool,
+    documents: AtomicU64,
+    findings: Mutex<Vec<Finding>>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    state: State,
+    watermark: Option<Watermark>,
+    /// Why the last write failed; nothing is served until the engine was reopened.
+    failure: Option<String>,
+}
+
+impl<E: Engine> EngineStore<E> {
+    /// Checks the format of what the engine holds, or marks an empty engine. `watermark` is the path of the file that
+    /// notices lost commits, beside the engine's own; a memory engine needs none.
+    pub fn open(engine: E, watermark: Option<&Path>) -> Result<Self, StoreError> {
+        let watermark = watermark.map(Watermark::open).transpose().map_err(EngineError::Io)?;
+        let state = read_state(&engine)?;
+        let store = Self {
+            engine,
+            writing: Mutex::new(Writing { state, watermark, failure: None }),
+            compacting: Mutex::default(),
+            is_unhealthy: AtomicBool::new(false),
+            documents: AtomicU64::new(0),
+            findings: Mutex::default(),
+        };
+        store.inspect(&mut store.lock())?;
+        Ok(store)
+    }
+
+    /// The engine, for what only it can tell.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// Compares what the engine holds with what it should hold.
+    fn inspect(&self, writing: &mut Writing) -> Result<(), StoreError> {
+        let mut findings = Vec::new();
+        let acknowledged = writing.watermark.as_ref().and_then(Watermark::found).unwrap_or(0);
+        if acknowledged > writing.state.commits {
+            findings.push(Finding::RolledBack { found: writing.state.commits, acknowledged });
+        }
+        let mut found = 0;
+        let mut last_number = 0;
+        self.engine.scan(&[keys::CATALOGUE], &[], &mut |key, sealed| {
+            found += 1;
+            last_number = last_number.max(Entry::decode(key, sealed).map_or(0, |entry| entry.number.0));
+            ControlFlow::Continue(())
+        })?;
+        if found != writing.state.documents {
+            findings.push(Finding::Catalogue { found, expected: writing.state.documents });
+        }
+        // A number is never given twice, even if the counters are older than the catalogue.
+        writing.state.last_number = writing.state.last_number.max(last_number);
+        writing.state.documents = found;
+        self.documents.store(found, Ordering::Relaxed);
+        let mut known = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
+        findings.retain(|finding| !known.contains(finding));
+        known.append(&mut findings);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writing> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, if the store is in service.
+    fn lock_healthy(&self) -> Result<MutexGuard<'_, Writing>, StoreError> {
+        let writing = self.lock();
+        match &writing.failure {
+            Some(reason) => Err(StoreError::Unhealthy { reason: reason.clone() }),
+            None => Ok(writing),
+        }
+    }
+
+    fn check_healthy(&self) -> Result<(), StoreError> {
+        if self.is_unhealthy.load(Ordering::Acquire) { self.lock_healthy().map(drop) } else { Ok(()) }
+    }
+
+    /// Commits a batch together with the counters, and notes it in the watermark.
+    fn commit(&self, writing: &mut Writing, mut batch: Batch, state: State) -> Result<(), StoreError> {
+        let state = State { commits: state.commits + 1, ..state };
+        batch.put(STATE.to_vec(), state.encode(STATE));
+        if let Err(error) = self.engine.commit(batch) {
+            let error = StoreError::from(error);
+            writing.failure = Some(error.to_string());
+            self.is_unhealthy.store(true, Ordering::Release);
+            return Err(error);
+        }
+        writing.state = state;
+        self.documents.store(state.documents, Ordering::Relaxed);
+        if let Some(watermark) = &mut writing.watermark {
+            // It is then only behind, which accuses nobody.
+            watermark.note(state.commits).ok();
+        }
+        Ok(())
+    }
+
+    fn entry(&self, name: &DocumentName) -> Result<Option<Entry>, StoreError> {
+        let key = keys::catalogue(name.as_str());
+        let Some(sealed) = self.engine.get(&key)? else { return Ok(None) };
+        Entry::decode(&key, &sealed).map(Some).map_err(|error| unreadable(error, name, "the catalogue entry"))
+    }
+
+    fn head(&self, name: &DocumentName, entry: &Entry) -> Result<Head, StoreError> {
+        let key = keys::head(entry.number);
+        let sealed = self.engine.get(&key)?.unwrap_or_default();
+        Head::decode(&key, &sealed).map_err(|error| unreadable(error, name, "the head"))
+    }
+}
+
+impl<E: Engine> DocumentStore for EngineStore<E> {
+    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
+        write::append(self, records)
+    }
+
+    fn load(&self, name: &DocumentName) -> Result<Option<StoredDocument>, StoreError> {
+        load::load(self, name)
+    }
+
+    fn salvage(&self, name: &DocumentName) -> Result<Option<StoredDocument>, StoreError> {
+        load::salvage(self, name)
+    }
+
+    fn compact(&self, name: &DocumentName, snapshot: NewSnapshot) -> Result<(), StoreError> {
+        compact::compact(self, name, &snapshot)
+    }
+
+    fn import(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError> {
+        write::import(self, name, document)
+    }
+
+    fn delete(&self, name: &DocumentName) -> Result<bool, StoreError> {
+        write::delete(self, name)
+    }
+
+    fn list(&self, prefix: &str, after: Option<&DocumentName>, limit: usize) -> Result<Page, StoreError> {
+        self.check_healthy()?;
+        let from = after.map(|name| {
+            let mut key = keys::catalogue(name.as_str());
+            // Names hold no control characters, so nothing lies between a name and this.
+            key.push(0);
+            key
+        });
+        let mut page = Page::default();
+        self.engine.scan(&keys::catalogue(prefix), &from.unwrap_or_default(), &mut |key, sealed| {
+            let Some(name) = keys::catalogue_name(key) else { return ControlFlow::Continue(()) };
+            if page.documents.len() == limit {
+                page.more = true;
+                return ControlFlow::Break(());
+            }
+            let lineage = Entry::decode(key, sealed).ok().map(|entry| entry.lineage);
+            page.documents.push(Listed { name, lineage });
+            ControlFlow::Continue(())
+        })?;
+        Ok(page)
+    }
+
+    fn document_stats(&self, name: &DocumentName) -> Result<Option<DocumentStats>, StoreError> {
+        self.check_healthy()?;
+        let Some(entry) = self.entry(name)? else { return Ok(None) };
+        let head = self.head(name, &entry)?;
+        let mut stats = DocumentStats {
+            lineage: entry.lineage,
+            created_at: entry.created_at,
+            head: head.seq,
+            snapshot_through: head.through,
+            snapshot_bytes: 0,
+            records: 0,
+            record_bytes: 0,
+        };
+        self.engine.scan(&keys::document(entry.number), &[], &mut |key, sealed| {
+            match keys::place(key) {
+                Some(Place::Snapshot { generation, .. }) if generation == head.generation => {
+                    stats.snapshot_bytes += sealed.len() as u64;
+                }
+                Some(Place::Record { seq, chunk }) if seq > head.through => {
+                    stats.records += u64::from(chunk == 0);
+                    stats.record_bytes += sealed.len() as u64;
+                }
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(Some(stats))
+    }
+
+    fn stats(&self) -> StoreStats {
+        let unhealthy = if self.is_unhealthy.load(Ordering::Acquire) { self.lock().failure.clone() } else { None };
+        StoreStats {
+            engine: self.engine.name(),
+            documents: self.documents.load(Ordering::Relaxed),
+            disk_bytes: self.engine.disk_bytes(),
+            unhealthy,
+            findings: self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut writing = self.lock();
+        let result = self.reopen_locked(&mut writing);
+        writing.failure = result.as_ref().err().map(ToString::to_string);
+        self.is_unhealthy.store(result.is_err(), Ordering::Release);
+        result
+    }
+}
+
+impl<E: Engine> EngineStore<E> {
+    fn reopen_locked(&self, writing: &mut Writing) -> Result<(), StoreError> {
+        let acknowledged = writing.state.commits;
+        self.engine.reopen()?;
+        writing.state = read_state(&self.engine)?;
+        if writing.state.commits < acknowledged {
+            let finding = Finding::RolledBack { found: writing.state.commits, acknowledged };
+            self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
+        }
+        self.inspect(writing)?;
+        // The probe: only a write shows that the disk takes writes again.
+        let state = writing.state;
+        self.commit(writing, Batch::default(), state)
+    }
+}
+
+/// The counters; an empty engine is marked as a store of this format first.
+fn read_state<E: Engine>(engine: &E) -> Result<State, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged { detail: format!("{what} of the store is unreadable") };
+    let newer = |found| StoreError::Newer { what: "the store".to_owned(), found, supported: FORMAT_VERSION };
+    let Some(sealed) = engine.get(FORMAT)? else {
+        let mut is_empty = true;
+        engine.scan(&[], &[], &mut |_, _| {
+            is_empty = false;
+            ControlFlow::Break(())
+        })?;
+        if !is_empty {
+            return Err(damaged("the format marker"));
+        }
+        let mut batch = Batch::default();
+        batch.put(FORMAT.to_vec(), value::encode_format(FORMAT, FORMAT_VERSION));
+        batch.put(STATE.to_vec(), State::default().encode(STATE));
+        engine.commit(batch)?;
+        return Ok(State::default());
+    };
+    match value::decode_format(FORMAT, &sealed) {
+        Ok(format) if format > FORMAT_VERSION => return Err(newer(format)),
+        Ok(_) => {}
+        Err(ValueError::Newer(version)) => return Err(newer(u32::from(version))),
+        Err(ValueError::Damaged) => return Err(damaged("the format marker")),
+    }
+    let sealed = engine.get(STATE)?.unwrap_or_default();
+    State::decode(STATE, &sealed).map_err(|error| match error {
+        ValueError::Newer(version) => newer(u32::from(version)),
+        ValueError::Damaged => damaged("the state"),
+    })
+}
+
+fn unreadable(error: ValueError, name: &DocumentName, what: &'static str) -> StoreError {
+    match error {
+        ValueError::Newer(version) => StoreError::Newer {
+            what: format!("{what} of document {name:?}"),
+            found: u32::from(version),
+            supported: FORMAT_VERSION,
+        },
+        ValueError::Damaged => StoreError::Corrupt { document: name.clone(), seq: None, what },
+    }
+}
+
+fn unreadable_record(error: ValueError, name: &DocumentName, seq: Seq) -> StoreError {
+    unreadable(error, name, "a record").with_seq(seq)
+}

@@ -1,0 +1,44 @@
+//! Durable documents: what a store promises, how its bytes look, and the suite that every store passes.
+//!
+//! 1. [`document_store`]: the [`DocumentStore`] trait and the data that goes in and comes out.
+//! 2. [`error`]: what can go wrong, and what the reader should do about it.
+//! 3. [`snapshot`]: a document's whole state, compressed off the async threads.
+//! 4. [`engine`]: the small ordered key/value trait that an embedded engine implements.
+//! 5. [`keys`] and [`value`]: where each thing lies, and its version and checksum.
+//! 6. [`engine_store`]: a [`DocumentStore`] over any [`Engine`]; the one place with store logic.
+//! 7. [`watermark`]: notices an engine that opens without its newest commits.
+//! 8. [`memory`]: an engine that keeps everything in memory.
+//! 9. [`copy`]: moves all documents from one store to another.
+//! 10. `contract`, `faulty` (features): what tests need.
+//!
+//! Invariants: what [`DocumentStore::append`] acknowledged survives a cut of power; a failed load is an error, never an
+//! empty document; a lost or damaged record is seen and named; stored bytes carry a version and a checksum that binds
+//! them to their place; after a failed write nothing is served before [`DocumentStore::reopen`] succeeded, because what
+//! can be read then may not be on disk. There is no runtime, no clock and no Yjs here: updates are opaque.
+
+pub mod copy;
+pub mod document_store;
+pub mod engine;
+pub mod engine_store;
+pub mod error;
+pub mod keys;
+pub mod memory;
+pub mod snapshot;
+pub mod value;
+pub mod watermark;
+
+#[cfg(feature = "contract")]
+pub mod contract;
+#[cfg(feature = "faulty")]
+pub mod faulty;
+
+pub use copy::{CopyReport, copy_store};
+pub use document_store::{
+    Append, Author, DocumentStats, DocumentStore, Finding, Listed, NewSnapshot, Page, Record, SetAside, SetAsideReason,
+    StoreStats, StoredDocument, StoredSnapshot, UnixMillis,
+};
+pub use engine::{Batch, Engine, EngineError};
+pub use engine_store::EngineStore;
+pub use error::StoreError;
+pub use memory::{MemoryEngine, MemoryStore};
+pub use snapshot::{EncodedSnapshot, encode_snapshot};

@@ -1,0 +1,125 @@
+//! Records, heads and snapshots that are damaged, gone or newer are named; the rest of the document, and of the store, opens.
+
+use confluo_protocol::Seq;
+use confluo_store::{
+    Batch, DocumentStore, Engine, EngineStore, MemoryEngine, SetAside, SetAsideReason, StoreError, StoreStats,
+    contract::{append, expected, name, snapshot},
+    keys::{self, DocumentNumber},
+    value,
+    watermark::Watermark,
+};
+
+const NUMBER: DocumentNumber = DocumentNumber(1);
+
+/// A document `a` with number 1, records to 10 and a snapshot through 4, and a document `b`.
+fn store() -> EngineStore<MemoryEngine> {
+    let store = EngineStore::open(MemoryEngine::default(), None).expect("an empty engine opens");
+    let records: Vec<_> = (1..=10).map(|seq| append("a", seq, 100_000)).collect();
+    store.append(&records).expect("it is healthy");
+    store.append(&[append("b", 1, 10)]).expect("it is healthy");
+    store.compact(&name("a"), snapshot(4, 100)).expect("within range");
+    store
+}
+
+fn change(store: &EngineStore<MemoryEngine>, key: Vec<u8>, value: Option<Vec<u8>>) {
+    let mut batch = Batch::default();
+    match value {
+        Some(value) => batch.put(key, value),
+        None => batch.remove(key),
+    }
+    store.engine().commit(batch).expect("memory takes anything");
+}
+
+fn record(seq: u64, chunk: u32) -> Vec<u8> {
+    keys::chunk(&keys::record(NUMBER, Seq(seq)), chunk)
+}
+
+fn flipped(store: &EngineStore<MemoryEngine>, key: &[u8]) -> Vec<u8> {
+    let mut value = store.engine().get(key).expect("memory reads").expect("it is there");
+    let middle = value.len() / 2;
+    value[middle] ^= 1;
+    value
+}
+
+#[test]
+fn a_bad_record_is_set_aside_and_the_rest_opens() {
+    let check = |key: Vec<u8>, flips: bool, seq: u64, reason| {
+        let store = store();
+        let value = flips.then(|| flipped(&store, &key));
+        change(&store, key, value);
+        let loaded = store.load(&name("a")).unwrap().unwrap();
+        assert_eq!(loaded.set_aside, [SetAside { seq: Some(Seq(seq)), reason }]);
+        let mut rest = expected("a", 10, 4, 100_000).records;
+        rest.retain(|record| record.seq != Seq(seq));
+        assert_eq!((loaded.head, loaded.records), (Seq(10), rest));
+        assert_eq!(store.load(&name("b")).unwrap(), Some(expected("b", 1, 0, 10)));
+    };
+    check(record(7, 0), true, 7, SetAsideReason::Damaged);
+    check(record(7, 1), true, 7, SetAsideReason::Damaged);
+    check(record(7, 0), false, 7, SetAsideReason::Damaged);
+    check(record(7, 1), false, 7, SetAsideReason::Damaged);
+    check(record(10, 1), false, 10, SetAsideReason::Damaged);
+}
+
+#[test]
+fn a_record_that_is_gone_is_missing_also_at_the_end() {
+    for seq in [5, 7, 10] {
+        let store = store();
+        change(&store, record(seq, 0), None);
+        change(&store, record(seq, 1), None);
+        let loaded = store.load(&name("a")).unwrap().unwrap();
+        assert_eq!(loaded.set_aside, [SetAside { seq: Some(Seq(seq)), reason: SetAsideReason::Missing }]);
+        assert_eq!(loaded.records.len(), 5);
+    }
+}
+
+#[test]
+fn a_bad_snapshot_or_head_is_an_error_and_can_be_salvaged() {
+    let check = |key: Vec<u8>, flips: bool, reason, records: usize, has_snapshot| {
+        let store = store();
+        let value = flips.then(|| flipped(&store, &key));
+        change(&store, key, value);
+        let error = store.load(&name("a")).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains("confluo doc verify"));
+        let salvaged = store.salvage(&name("a")).unwrap().unwrap();
+        assert_eq!(salvaged.set_aside[0], SetAside { seq: None, reason });
+        assert_eq!((salvaged.records.len(), salvaged.snapshot.is_some()), (records, has_snapshot));
+        assert_eq!(store.load(&name("b")).unwrap(), Some(expected("b", 1, 0, 10)));
+    };
+    let snapshot = keys::chunk(&keys::snapshot(NUMBER, 1), 0);
+    check(snapshot.clone(), true, SetAsideReason::Snapshot, 6, false);
+    check(snapshot, false, SetAsideReason::Snapshot, 6, false);
+    check(keys::head(NUMBER), true, SetAsideReason::Head, 6, true);
+    check(keys::head(NUMBER), false, SetAsideReason::Head, 6, true);
+}
+
+#[test]
+fn a_head_that_was_turned_back_is_an_error() {
+    let store = store();
+    let key = keys::head(NUMBER);
+    let old = value::Head { seq: Seq(8), generation: 1, through: Seq(4) }.encode(&key);
+    change(&store, key, Some(old));
+    assert!(matches!(store.load(&name("a")), Err(StoreError::Corrupt { seq: Some(Seq(9)), .. })));
+}
+
+#[test]
+fn a_newer_store_is_refused() {
+    let engine = MemoryEngine::default();
+    let mut batch = Batch::default();
+    batch.put(keys::FORMAT.to_vec(), value::encode_format(keys::FORMAT, 2));
+    engine.commit(batch).unwrap();
+    let error = EngineStore::open(engine, None).unwrap_err();
+    assert!(matches!(error, StoreError::Newer { found: 2, supported: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_store_behind_its_watermark_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("watermark");
+    Watermark::open(&path).unwrap().note(1_000).unwrap();
+    let store = EngineStore::open(MemoryEngine::default(), Some(&path)).unwrap();
+    let StoreStats { findings, .. } = store.stats();
+    assert_eq!(findings.len(), 1);
+    assert!(findings[0].to_string().contains("1000 commits"), "{}", findings[0]);
+}
