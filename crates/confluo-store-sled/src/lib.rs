@@ -1,0 +1,50 @@
+//! The embedded default store: sled 0.34.7, hardened so that what it acknowledges survives a cut of power.
+//!
+//! What sled alone does not do, and what is done about it:
+//! - Its flush calls `sync_file_range` only, which makes nothing durable. After each flush this crate calls `fdatasync` on a
+//!   handle of its own of `<dir>/db`.
+//! - Large pages go to `<dir>/blobs`, never synced. Segments of 16 MiB and values of at most 64 KiB keep that folder empty.
+//! - The files that it creates, and their folder, are not synced. This crate does it once, when it opens.
+//! - It panics on some damaged files, while opening and later. Every call stands behind a guard and becomes an error.
+//! - After a full disk it answers the same error for ever. Reopening drops every handle and begins anew, in the process.
+//! - It opens a damaged log silently without the newest entries. [`confluo_store::watermark`] notices.
+//!
+//! Its last stable version is pinned: all this was examined at 0.34.7. This is the only crate that knows sled.
+
+mod engine;
+mod open;
+
+use std::path::PathBuf;
+
+use confluo_store::{EngineStore, StoreError};
+
+pub use engine::SledEngine;
+
+/// A [`confluo_store::DocumentStore`] on sled.
+pub type SledStore = EngineStore<SledEngine>;
+
+/// Where and how sled keeps its data.
+#[derive(Debug, Clone)]
+pub struct SledConfig {
+    /// The folder, created if it is not there.
+    pub dir: PathBuf,
+    /// How much memory sled's page cache may take.
+    pub cache_capacity_bytes: u64,
+    /// Only for the control of the power-cut test, which must lose records without it: `false` leaves out every real
+    /// sync, so that an acknowledgement means nothing.
+    #[doc(hidden)]
+    pub syncs: bool,
+}
+
+impl SledConfig {
+    /// The defaults: a page cache of 64 MiB.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), cache_capacity_bytes: 64 * 1024 * 1024, syncs: true }
+    }
+}
+
+/// Opens the store in a folder, or creates it there.
+pub fn open(config: SledConfig) -> Result<SledStore, StoreError> {
+    let watermark = config.dir.join("watermark");
+    EngineStore::open(SledEngine::open(config)?, Some(&watermark))
+}

@@ -1,0 +1,109 @@
+//! Opening sled's files: with the settings that keep `blobs/` empty, every new file synced, every panic explained.
+
+use std::{
+    fs::{self, File},
+    io,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+};
+
+use confluo_store::EngineError;
+
+use crate::SledConfig;
+
+/// Pages above a quarter of a segment would go to `blobs/`; a leaf holds at most some 33 values of 64 KiB.
+const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// An open database with our own handle of its log.
+pub(crate) struct Handles {
+    pub(crate) db: sled::Db,
+    /// Same file as sled's, so that we can sync it.
+    pub(crate) log: File,
+}
+
+pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
+    let dir = &config.dir;
+    create_folder(dir).map_err(EngineError::Io)?;
+    check_not_foreign(dir)?;
+    let db = guard(|| {
+        sled::Config::new()
+            .path(dir)
+            .cache_capacity(config.cache_capacity_bytes)
+            .segment_size(SEGMENT_BYTES)
+            .flush_every_ms(None)
+            .open()
+            .map_err(|error| explain_open(error, dir))
+    })?;
+    let log = File::open(dir.join("db")).map_err(EngineError::Io)?;
+    if config.syncs {
+        sync_created(dir, &log).map_err(EngineError::Io)?;
+    }
+    Ok(Handles { db, log })
+}
+
+/// Creates the folder, and makes its entry in the parent durable.
+fn create_folder(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)?;
+    // An unopenable parent (execute permission only) is no reason to refuse; its entry is then synced by the system.
+    for parent in dir.canonicalize()?.ancestors().skip(1).take(2) {
+        if let Ok(parent) = File::open(parent) {
+            parent.sync_all()?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_created(dir: &Path, log: &File) -> io::Result<()> {
+    log.sync_all()?;
+    File::open(dir.join("conf"))?.sync_all()?;
+    let blobs = dir.join("blobs");
+    if blobs.is_dir() {
+        File::open(blobs)?.sync_all()?;
+    }
+    File::open(dir)?.sync_all()
+}
+
+/// sled would create its files beside those of another engine, and an empty store would greet everybody.
+fn check_not_foreign(dir: &Path) -> Result<(), EngineError> {
+    let redb = dir.join("confluo.redb");
+    if redb.exists() {
+        return Err(EngineError::Foreign {
+            path: dir.to_owned(),
+            found: "a redb store (store.engine = \"redb\")".into(),
+        });
+    }
+    Ok(())
+}
+
+fn explain_open(error: sled::Error, dir: &Path) -> EngineError {
+    match error {
+        sled::Error::Io(error) if error.to_string().contains("could not acquire lock") => {
+            EngineError::Locked(dir.to_owned())
+        }
+        other => explain(other),
+    }
+}
+
+pub(crate) fn explain(error: sled::Error) -> EngineError {
+    match error {
+        // sled reports a read beyond the end of a damaged file in this way.
+        sled::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            EngineError::Damaged(format!("the file ends too early: {error}"))
+        }
+        sled::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => EngineError::Damaged(error.to_string()),
+        sled::Error::Io(error) => EngineError::Io(error),
+        other => EngineError::Damaged(other.to_string()),
+    }
+}
+
+/// Runs sled's code, which panics on some damaged files.
+pub(crate) fn guard<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(EngineError::Damaged(format!("sled panicked: {text}")))
+    })
+}

@@ -1,0 +1,11 @@
+//! What sled acknowledged survives cuts of power, and without the hardening it would not.
+//! For many cuts: `cargo test -p confluo-store-sled --test power_cut -- --cuts 500 --seed 7`.
+
+use std::sync::Arc;
+
+use confluo_store::contract::power_cut;
+use confluo_store_sled::{SledConfig, open};
+
+fn main() {
+    power_cut::main(|dir, syncs| Ok(Arc::new(open(SledConfig { syncs, ..SledConfig::new(dir) })?)));
+}
