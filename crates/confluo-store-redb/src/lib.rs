@@ -1,0 +1,44 @@
+//! The second embedded store: redb, a copy-on-write tree in one file, `<dir>/confluo.redb`.
+//!
+//! redb syncs each commit itself. What is added here: the file is made under another name and takes its own when it is
+//! whole, and the folder is synced, so that a cut of power at the first start leaves a store or none; panics on damaged
+//! files become errors; and after a failed write everything is dropped and opened again.
+//!
+//! Opening after a crash walks the whole file to check it. This is the only crate that knows redb.
+
+mod engine;
+mod open;
+
+use std::path::PathBuf;
+
+use confluo_store::{EngineStore, StoreError};
+
+pub use engine::RedbEngine;
+
+/// A [`confluo_store::DocumentStore`] on redb.
+pub type RedbStore = EngineStore<RedbEngine>;
+
+/// Where and how redb keeps its data.
+#[derive(Debug, Clone)]
+pub struct RedbConfig {
+    /// The folder, created if it is not there.
+    pub dir: PathBuf,
+    /// How much memory redb's page cache may take.
+    pub cache_capacity_bytes: usize,
+    /// Only for the control of the power-cut test, which must lose records without it.
+    #[doc(hidden)]
+    pub syncs: bool,
+}
+
+impl RedbConfig {
+    /// The defaults: a page cache of 64 MiB.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), cache_capacity_bytes: 64 * 1024 * 1024, syncs: true }
+    }
+}
+
+/// Opens the store in a folder, or creates it there.
+pub fn open(config: RedbConfig) -> Result<RedbStore, StoreError> {
+    let watermark = config.dir.join("watermark");
+    EngineStore::open(RedbEngine::open(config)?, Some(&watermark))
+}

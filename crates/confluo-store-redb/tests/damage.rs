@@ -1,0 +1,14 @@
+//! Flipped bits and cut files: nothing is missing in silence.
+
+use std::sync::Arc;
+
+use confluo_store::contract::damage;
+use confluo_store_redb::{RedbConfig, open};
+
+#[test]
+fn damage_to_the_file_is_reported() {
+    let report = damage::run_trials(|dir| Ok(Arc::new(open(RedbConfig::new(dir))?)), "confluo.redb", 0..60);
+    println!("{report:?}");
+    assert_eq!(report.silent, Vec::<String>::new());
+    assert!(report.refused + report.reported > 0, "the trials hit nothing");
+}
