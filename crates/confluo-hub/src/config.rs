@@ -1,0 +1,81 @@
+//! Bounds and intervals of the hub. The server's configuration documents each for operators.
+
+use std::time::Duration;
+
+use confluo_room::RoomConfig;
+
+/// Every bound of rooms, sessions and queues.
+#[derive(Debug, Clone)]
+pub struct HubConfig {
+    /// Bounds that the engine keeps.
+    pub room: RoomConfig,
+    /// Messages that wait for one room. At the bound its sessions stop reading.
+    pub mailbox_messages: usize,
+    /// Bytes of large messages that wait for one room. At the bound its sessions stop reading.
+    pub mailbox_bytes: usize,
+    /// Bytes of content and awareness that wait for one session. At the bound the session gets one catch-up diff
+    /// instead, when it has read what waits.
+    pub outbound_bytes: usize,
+    /// Records of all rooms that wait for the committer. At the bound rooms wait.
+    pub commit_queue_records: usize,
+    /// How long a document stays in memory after its last session has left.
+    pub linger: Duration,
+    /// After this long without a frame to a session, a filler is sent: stock clients drop after 30 s of silence.
+    pub filler_interval: Duration,
+    /// After this long without any byte from a session it is asked for a sign of life.
+    pub ping_interval: Duration,
+    /// After this long without any byte from a session it is closed.
+    pub silence_timeout: Duration,
+    /// How long a close that the client caused is delayed, so that older clients, which reconnect at once, don't hammer.
+    pub refusal_delay: Duration,
+    /// How long a closing session may take to read what waits for it, and then to answer the close.
+    pub close_timeout: Duration,
+    /// How often a store that failed is opened again.
+    pub reopen_interval: Duration,
+    /// When a snapshot replaces the records before it.
+    pub snapshots: SnapshotPolicy,
+    /// The most sessions in one room; one more is refused with 4529.
+    pub max_sessions_per_document: usize,
+    /// The most documents in memory; one more is refused with 4529.
+    pub max_open_documents: usize,
+}
+
+/// When a snapshot replaces the records before it.
+#[derive(Debug, Clone, Copy)]
+pub struct SnapshotPolicy {
+    /// After this many records.
+    pub records: u64,
+    /// After records of this many bytes, or as many as the document has, if that is more.
+    pub bytes: u64,
+    /// When nothing was written for this long since at least `records_at_close` records.
+    pub idle: Duration,
+    /// When a document is closed with at least this many records.
+    pub records_at_close: u64,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            room: RoomConfig::default(),
+            mailbox_messages: 1024,
+            mailbox_bytes: 128 << 20,
+            outbound_bytes: 1 << 20,
+            commit_queue_records: 4096,
+            linger: Duration::from_secs(10),
+            filler_interval: Duration::from_secs(22),
+            ping_interval: Duration::from_secs(25),
+            silence_timeout: Duration::from_secs(60),
+            refusal_delay: Duration::from_secs(1),
+            close_timeout: Duration::from_secs(5),
+            reopen_interval: Duration::from_secs(2),
+            snapshots: SnapshotPolicy {
+                records: 4096,
+                bytes: 1 << 20,
+                idle: Duration::from_secs(30),
+                records_at_close: 64,
+            },
+            max_sessions_per_document: 10_000,
+            max_open_documents: 100_000,
+        }
+    }
+}

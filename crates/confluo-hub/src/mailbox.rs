@@ -1,0 +1,96 @@
+//! The way into a room: bounded in messages and in bytes.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use confluo_protocol::{AuthMessage, Message, SyncMessage};
+use confluo_room::{Joining, RoomInput};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::outbox::Outbox;
+
+/// Messages up to this size are bounded by their count alone.
+const SMALL_MESSAGE_BYTES: usize = 4 << 10;
+
+/// What reaches a room's task.
+#[derive(Debug)]
+pub(crate) enum Mail {
+    /// A session opens; the room pushes into its queue.
+    Join(Joining, Arc<Outbox>),
+    /// Something happened in a session.
+    Input(RoomInput, Option<OwnedSemaphorePermit>),
+}
+
+/// The room's task is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RoomGone;
+
+/// A delivery that waits for space. Boxed: only a session whose room is busy has one.
+pub(crate) type Posting = Pin<Box<dyn Future<Output = Result<(), RoomGone>> + Send>>;
+
+/// The sending end of a room's mailbox.
+#[derive(Debug, Clone)]
+pub(crate) struct Mailbox {
+    sender: mpsc::Sender<Mail>,
+    large_bytes: Arc<Semaphore>,
+    max_large_bytes: u32,
+}
+
+impl Mailbox {
+    pub(crate) fn new(messages: usize, bytes: usize) -> (Self, mpsc::Receiver<Mail>) {
+        let (sender, receiver) = mpsc::channel(messages);
+        let max_large_bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
+        let large_bytes = Arc::new(Semaphore::new(max_large_bytes as usize));
+        (Self { sender, large_bytes, max_large_bytes }, receiver)
+    }
+
+    /// Whether both lead to the same room.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.sender.same_channel(&other.sender)
+    }
+
+    /// Posts at once if there is space; else returns the delivery to be awaited before the session reads on.
+    pub(crate) fn post(&self, input: RoomInput) -> Result<Option<Posting>, RoomGone> {
+        let bytes = weight(&input);
+        if bytes <= SMALL_MESSAGE_BYTES {
+            match self.sender.try_send(Mail::Input(input, None)) {
+                Ok(()) => return Ok(None),
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(RoomGone),
+                Err(mpsc::error::TrySendError::Full(mail)) => {
+                    let sender = self.sender.clone();
+                    return Ok(Some(Box::pin(async move { sender.send(mail).await.map_err(|_| RoomGone) })));
+                }
+            }
+        }
+        let Self { sender, large_bytes, max_large_bytes } = self.clone();
+        Ok(Some(Box::pin(async move {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(max_large_bytes);
+            let permit = large_bytes.acquire_many_owned(bytes).await.map_err(|_| RoomGone)?;
+            sender.send(Mail::Input(input, Some(permit))).await.map_err(|_| RoomGone)
+        })))
+    }
+
+    pub(crate) async fn join(&self, joining: Joining, outbox: Arc<Outbox>) -> Result<(), RoomGone> {
+        self.sender.send(Mail::Join(joining, outbox)).await.map_err(|_| RoomGone)
+    }
+
+    /// Tells the room that a session has ended; waits for space.
+    pub(crate) async fn leave(&self, input: RoomInput) {
+        // A room that is gone has no sessions.
+        let _ = self.sender.send(Mail::Input(input, None)).await;
+    }
+}
+
+fn weight(input: &RoomInput) -> usize {
+    match input {
+        RoomInput::Received(_, message) => match message {
+            Message::Sync(SyncMessage::Step1(vector)) => vector.0.len(),
+            Message::Sync(SyncMessage::Step2(update) | SyncMessage::Update(update)) => update.0.len(),
+            Message::Awareness(bytes)
+            | Message::SaveStatus(bytes)
+            | Message::Lineage(bytes)
+            | Message::Auth(AuthMessage::Token(bytes) | AuthMessage::PermissionDenied(bytes)) => bytes.len(),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}

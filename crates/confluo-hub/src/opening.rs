@@ -1,0 +1,93 @@
+//! From what is stored to a room: off the async threads, and never an empty document in place of one that is not readable.
+
+use std::sync::Arc;
+
+use confluo_protocol::{DocumentName, LineageId, Seq};
+use confluo_room::{Room, SinceSnapshot, StoredState};
+use confluo_store::{StoreError, StoredDocument};
+
+use crate::hub::Shared;
+
+/// Why a document cannot be opened, in words that are safe to show.
+#[derive(Debug)]
+pub(crate) struct OpenRefusal {
+    pub(crate) reason: String,
+}
+
+/// Loads a document, or starts a new one.
+pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Result<Room, OpenRefusal> {
+    let started = shared.clock.now();
+    let fail = |error: &(dyn std::error::Error + 'static)| {
+        shared.metrics.document_load_failures.add(1);
+        tracing::error!(%document, error, "the document could not be loaded; it is refused, not created anew");
+        OpenRefusal { reason: "the document cannot be loaded now; try again".into() }
+    };
+    let new_lineage = LineageId(rand::random());
+    let stored = read(shared, document, new_lineage).await.map_err(|error| fail(&error))?;
+    let config = shared.config.room.clone();
+    let work = tokio::task::spawn_blocking(move || Room::open(config, stored));
+    let (room, set_aside) = work.await.map_err(|error| fail(&error))?.map_err(|error| fail(&error))?;
+    record_set_aside(&set_aside);
+    shared.metrics.documents_loaded.add(1);
+    let micros = shared.clock.now().duration_since(started).as_micros();
+    shared.metrics.document_load_micros.observe(micros as u64);
+    Ok(room)
+}
+
+/// What the store knows of a document; `new_lineage` is for one that it does not know.
+pub(crate) async fn read(
+    shared: &Arc<Shared>,
+    document: &DocumentName,
+    new_lineage: LineageId,
+) -> Result<StoredState, StoreError> {
+    let store = Arc::clone(&shared.store);
+    let name = document.clone();
+    let loaded = tokio::task::spawn_blocking(move || store.load(&name)).await;
+    let stored =
+        loaded.unwrap_or_else(|panic| Err(StoreError::Io { source: Arc::new(std::io::Error::other(panic)) }))?;
+    Ok(match stored {
+        Some(stored) => from_stored(document, stored),
+        None => StoredState {
+            lineage: new_lineage,
+            head: Seq(0),
+            updates: Vec::new(),
+            authors: Vec::new(),
+            since_snapshot: SinceSnapshot::default(),
+            is_damaged: false,
+        },
+    })
+}
+
+fn from_stored(document: &DocumentName, stored: StoredDocument) -> StoredState {
+    for set_aside in &stored.set_aside {
+        tracing::error!(%document, %set_aside, "a part of the document was set aside; see `confluo doc verify`");
+    }
+    let since_snapshot = SinceSnapshot {
+        records: stored.records.len() as u64,
+        bytes: stored.records.iter().map(|record| record.update.0.len() as u64).sum(),
+    };
+    let mut authors = Vec::new();
+    let mut updates = Vec::with_capacity(stored.records.len() + 1);
+    if let Some(snapshot) = stored.snapshot {
+        authors.extend(snapshot.authors);
+        updates.push(snapshot.state);
+    }
+    for record in stored.records {
+        authors.extend(record.authors);
+        updates.push(record.update);
+    }
+    StoredState {
+        lineage: stored.lineage,
+        head: stored.head,
+        updates,
+        authors,
+        since_snapshot,
+        is_damaged: !stored.set_aside.is_empty(),
+    }
+}
+
+pub(crate) fn record_set_aside(places: &[usize]) {
+    for place in places {
+        tracing::error!(place, "a stored record could not be applied and was set aside; see `confluo doc verify`");
+    }
+}

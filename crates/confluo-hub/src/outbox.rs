@@ -1,0 +1,141 @@
+//! What waits for one session: shared frames, bounded in bytes, without a lock.
+
+use std::{
+    borrow::Cow,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+use atomic_waker::AtomicWaker;
+use confluo_protocol::{CloseCode, Frame};
+use crossbeam_queue::SegQueue;
+
+/// What a queued frame costs beside its bytes.
+const FRAME_OVERHEAD_BYTES: usize = 64;
+
+/// A session's outbound queue. The room pushes, the session's task takes; either may be on any thread.
+///
+/// At the bound content and awareness are dropped and the queue is marked as *behind*; when it has drained, the session
+/// tells its room, which brings it up to date with one diff. What must arrive ([`Outbox::push`]) is never dropped.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    frames: SegQueue<Frame>,
+    queued_bytes: AtomicUsize,
+    max_bytes: usize,
+    is_behind: AtomicBool,
+    ending: OnceLock<Ending>,
+    waker: AtomicWaker,
+    pub(crate) pulse: Pulse,
+}
+
+/// How the server ends a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    pub(crate) code: CloseCode,
+    pub(crate) reason: Cow<'static, str>,
+}
+
+/// When something last went out or came in, in seconds of the hub's pulse.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    pub(crate) sent: AtomicU32,
+    pub(crate) heard: AtomicU32,
+    pub(crate) ping_is_due: AtomicBool,
+}
+
+impl Outbox {
+    pub(crate) fn new(max_bytes: usize, second: u32) -> Self {
+        Self {
+            frames: SegQueue::new(),
+            queued_bytes: AtomicUsize::new(0),
+            max_bytes,
+            is_behind: AtomicBool::new(false),
+            ending: OnceLock::new(),
+            waker: AtomicWaker::new(),
+            pulse: Pulse { sent: second.into(), heard: second.into(), ping_is_due: false.into() },
+        }
+    }
+
+    /// Queues what must arrive.
+    pub(crate) fn push(&self, frame: Frame) {
+        self.queued_bytes.fetch_add(frame.len() + FRAME_OVERHEAD_BYTES, Ordering::Relaxed);
+        self.frames.push(frame);
+        self.waker.wake();
+    }
+
+    /// Queues content or awareness, unless the queue is at its bound: then the session is behind, and false comes back.
+    pub(crate) fn try_push(&self, frame: &Frame) -> bool {
+        if self.queued_bytes.load(Ordering::Relaxed) >= self.max_bytes {
+            self.is_behind.store(true, Ordering::Release);
+            // It may have drained between the two lines above.
+            self.waker.wake();
+            return false;
+        }
+        self.push(frame.clone());
+        true
+    }
+
+    /// Ends the session after what waits has been sent. The first ending counts.
+    pub(crate) fn end(&self, code: CloseCode, reason: Cow<'static, str>) {
+        let _ = self.ending.set(Ending { code, reason });
+        self.waker.wake();
+    }
+
+    pub(crate) fn ending(&self) -> Option<&Ending> {
+        self.ending.get()
+    }
+
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    pub(crate) fn pop(&self) -> Option<Frame> {
+        self.frames.pop()
+    }
+
+    /// A popped frame has been written.
+    pub(crate) fn release(&self, bytes: usize, frames: usize) {
+        self.queued_bytes.fetch_sub(bytes + frames * FRAME_OVERHEAD_BYTES, Ordering::Relaxed);
+    }
+
+    /// Whether the session was behind; it is not any more.
+    pub(crate) fn take_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed) && self.is_behind.swap(false, Ordering::AcqRel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_the_bound_content_is_dropped_and_what_must_arrive_is_not() {
+        let outbox = Outbox::new(100, 0);
+        let frame = Frame::from_payload(&[0; 50]);
+        assert!(outbox.try_push(&frame) && !outbox.take_behind());
+        assert!(!outbox.try_push(&frame));
+        assert!(outbox.take_behind() && !outbox.take_behind());
+        outbox.push(frame.clone());
+        for _ in 0..2 {
+            let popped = outbox.pop().unwrap();
+            outbox.release(popped.len(), 1);
+        }
+        assert!(outbox.pop().is_none());
+        assert!(outbox.try_push(&frame), "it takes content again when it has drained");
+    }
+
+    #[test]
+    fn the_first_ending_counts() {
+        let outbox = Outbox::new(0, 0);
+        outbox.end(CloseCode::TooLarge, "one".into());
+        outbox.end(CloseCode::GoingAway, "two".into());
+        assert_eq!(outbox.ending().unwrap().code, CloseCode::TooLarge);
+    }
+}

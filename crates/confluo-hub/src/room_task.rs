@@ -1,0 +1,316 @@
+//! One room's task: the only owner of its engine. Loads the document, feeds the engine, carries out its effects.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use confluo_protocol::{CloseCode, DocumentName, LineageId, Seq, SessionId};
+use confluo_room::{Effects, NewRecord, Outgoing, Room, RoomInput};
+use confluo_store::{Append, Record};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::{
+    committer::CommitFailed,
+    hub::Shared,
+    mailbox::Mail,
+    members::Members,
+    opening::{load, read, record_set_aside},
+    snapshots::Snapshots,
+};
+
+/// How many messages are taken out of the mailbox at once.
+const BATCH_MESSAGES: usize = 512;
+/// How often a room gives back memory that only a busy room needs.
+const AGE_EVERY: Duration = Duration::from_secs(30);
+
+/// Why the task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RoomEnd {
+    /// Everything is on disk, and the document may be opened again.
+    Closed,
+    /// The room was discarded: its sessions were told, and the next to join opens the document from disk.
+    Discarded,
+}
+
+/// Opens the document and runs its room until nobody is left.
+pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
+    let room = match load(&shared, &document).await {
+        Ok(room) => room,
+        Err(refusal) => {
+            refuse_all(&mut mailbox, CloseCode::StorageUnavailable, &refusal.reason).await;
+            return RoomEnd::Discarded;
+        }
+    };
+    let snapshots = Snapshots::new(Arc::clone(&shared), document.clone());
+    let now = shared.clock.now();
+    let members = Members::new(Arc::clone(&shared.metrics));
+    let task = RoomTask {
+        shared,
+        document,
+        room: Some(Box::new(room)),
+        members,
+        permits: Vec::new(),
+        in_flight: None,
+        snapshots,
+        empty_since: None,
+        next_age: now + AGE_EVERY,
+        last_commit: now,
+    };
+    task.run(mailbox).await
+}
+
+/// Everyone who is on the way in is told to come back: a room that failed refuses, and never creates.
+async fn refuse_all(mailbox: &mut mpsc::Receiver<Mail>, code: CloseCode, reason: &str) {
+    mailbox.close();
+    while let Some(mail) = mailbox.recv().await {
+        if let Mail::Join(_, outbox) = mail {
+            outbox.end(code, reason.to_owned().into());
+        }
+    }
+}
+
+struct RoomTask {
+    shared: Arc<Shared>,
+    document: DocumentName,
+    /// Away only while it works on a blocking thread.
+    room: Option<Box<Room>>,
+    members: Members,
+    /// Large messages' claims on the mailbox, kept until the engine has applied them.
+    permits: Vec<OwnedSemaphorePermit>,
+    in_flight: Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
+    snapshots: Snapshots,
+    empty_since: Option<Instant>,
+    next_age: Instant,
+    last_commit: Instant,
+}
+
+/// The room cannot go on.
+struct Discard {
+    code: CloseCode,
+    reason: &'static str,
+}
+
+const STORAGE_UNAVAILABLE: Discard = Discard {
+    code: CloseCode::StorageUnavailable,
+    reason: "edits cannot be made durable now; what you did is kept by you and sent again",
+};
+const FAULT: Discard = Discard { code: CloseCode::InternalError, reason: "the room was closed by a fault; try again" };
+
+impl RoomTask {
+    async fn run(mut self, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
+        let mut mails = Vec::new();
+        let mut inputs = Vec::new();
+        loop {
+            let outcome = self.step(&mut mailbox, &mut mails, &mut inputs).await;
+            match outcome {
+                Ok(false) => {}
+                Ok(true) => return RoomEnd::Closed,
+                Err(Discard { code, reason }) => {
+                    self.members.end_all(code, reason);
+                    refuse_all(&mut mailbox, code, reason).await;
+                    self.snapshots.finish().await;
+                    return RoomEnd::Discarded;
+                }
+            }
+        }
+    }
+
+    /// Waits for something to happen and sees it through. True when the room has been closed.
+    async fn step(
+        &mut self,
+        mailbox: &mut mpsc::Receiver<Mail>,
+        mails: &mut Vec<Mail>,
+        inputs: &mut Vec<RoomInput>,
+    ) -> Result<bool, Discard> {
+        let (may_receive, deadline, lingers) = {
+            let room = self.room.as_deref().ok_or(FAULT)?;
+            // While a commit is in flight its end is what to wait for: a deadline in the past would spin.
+            let idle_since = self.empty_since.filter(|_| self.in_flight.is_none());
+            let idle_deadline = idle_since.map(|since| since + self.linger());
+            let deadline = [room.next_deadline(), idle_deadline, Some(self.next_age)].into_iter().flatten().min();
+            let lingers = idle_since.is_some() && !self.shared.health.is_draining();
+            (room.waiting_bytes() < self.shared.config.mailbox_bytes, deadline.unwrap_or(self.next_age), lingers)
+        };
+        tokio::select! {
+            biased;
+            committed = flushed(&mut self.in_flight) => match committed {
+                Ok(seq) => inputs.push(RoomInput::Committed(seq)),
+                Err(CommitFailed) => return Err(STORAGE_UNAVAILABLE),
+            },
+            _ = mailbox.recv_many(mails, BATCH_MESSAGES), if may_receive => self.open_mail(mails, inputs),
+            () = self.shared.health.draining(), if lingers => inputs.push(RoomInput::Tick),
+            () = tokio::time::sleep_until(deadline.into()) => inputs.push(RoomInput::Tick),
+        }
+        self.handle(inputs).await?;
+        let now = self.shared.clock.now();
+        let mut is_due = self.snapshots.is_due(self.room.as_deref().ok_or(FAULT)?);
+        if now >= self.next_age {
+            self.next_age = now + AGE_EVERY;
+            self.room.as_deref_mut().ok_or(FAULT)?.age();
+            let is_idle = now >= self.last_commit + self.shared.config.snapshots.idle;
+            is_due |= is_idle && self.snapshots.is_worth_it(self.room.as_deref().ok_or(FAULT)?);
+        }
+        if is_due {
+            self.snapshot().await?;
+        }
+        self.close_if_left(mailbox, now).await
+    }
+
+    fn open_mail(&mut self, mails: &mut Vec<Mail>, inputs: &mut Vec<RoomInput>) {
+        for mail in mails.drain(..) {
+            match mail {
+                Mail::Join(joining, outbox) => {
+                    self.empty_since = None;
+                    self.members.add(joining.session, outbox);
+                    inputs.push(RoomInput::Joined(joining));
+                }
+                Mail::Input(input, permit) => {
+                    self.permits.extend(permit);
+                    if let RoomInput::Left(session) = input {
+                        self.members.remove(session);
+                    }
+                    inputs.push(input);
+                }
+            }
+        }
+    }
+
+    /// Feeds the engine until it has nothing more to say.
+    async fn handle(&mut self, inputs: &mut Vec<RoomInput>) -> Result<(), Discard> {
+        let mut overflowed: Vec<SessionId> = Vec::new();
+        loop {
+            let effects = self.call_engine(inputs).await?;
+            let needs_rebuild = effects.needs_rebuild;
+            self.perform(effects, &mut overflowed).await;
+            if needs_rebuild {
+                self.rebuild().await?;
+                continue;
+            }
+            if overflowed.is_empty() {
+                break;
+            }
+            self.shared.metrics.queue_overflows.add(overflowed.len() as u64);
+            inputs.extend(overflowed.drain(..).map(RoomInput::Overflowed));
+        }
+        if self.room.as_deref().is_some_and(|room| !room.has_waiting()) {
+            self.permits.clear();
+        }
+        Ok(())
+    }
+
+    async fn call_engine(&mut self, inputs: &mut Vec<RoomInput>) -> Result<Effects, Discard> {
+        let now = self.shared.clock.now();
+        let room = self.room.as_deref_mut().ok_or(FAULT)?;
+        if room.is_heavy(inputs) {
+            let inputs = std::mem::take(inputs);
+            return self.off_thread(move |room| room.handle(now, inputs)).await;
+        }
+        Ok(room.handle(now, inputs.drain(..)))
+    }
+
+    /// Lets the engine do what takes long, without holding up other tasks.
+    async fn off_thread<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Room) -> T + Send + 'static,
+    ) -> Result<T, Discard> {
+        let mut room = self.room.take().ok_or(FAULT)?;
+        let work = tokio::task::spawn_blocking(move || {
+            let result = work(&mut room);
+            (room, result)
+        });
+        let (room, result) = work.await.map_err(|_| FAULT)?;
+        self.room = Some(room);
+        Ok(result)
+    }
+
+    async fn perform(&mut self, effects: Effects, overflowed: &mut Vec<SessionId>) {
+        let metrics = Arc::clone(&self.shared.metrics);
+        for (session, code, reason) in effects.close {
+            if code == CloseCode::Malformed {
+                metrics.updates_refused.add(1);
+            }
+            self.members.end(session, code, reason);
+        }
+        let mut deliveries = 0;
+        for outgoing in effects.now {
+            match outgoing {
+                Outgoing::Direct(session, frame) => self.members.push(session, frame),
+                Outgoing::CatchUp(session, frames) => self.members.catch_up(session, frames),
+                Outgoing::Content(frame) => deliveries += self.members.push_content(&frame, overflowed),
+                Outgoing::Presence(frame) => deliveries += self.members.push_presence(&frame),
+            }
+        }
+        if deliveries > 0 {
+            metrics.deliveries.add(deliveries);
+        }
+        if effects.counts.updates > 0 {
+            metrics.updates_received.add(effects.counts.updates);
+            metrics.batch_updates.observe(effects.counts.updates);
+        }
+        metrics.updates_early.add(effects.counts.early);
+        metrics.updates_refused.add(effects.counts.refused);
+        metrics.resyncs.add(effects.counts.resyncs);
+        metrics.panics_caught.add(effects.counts.broken);
+        if let Some(record) = effects.commit {
+            self.commit(record).await;
+        }
+    }
+
+    async fn commit(&mut self, record: NewRecord) {
+        let Some(lineage) = self.room.as_deref().map(Room::lineage) else { return };
+        let NewRecord { seq, authors, update } = record;
+        let record = Record { seq, at: self.shared.clock.wall().into(), authors, update };
+        let append = Append { document: self.document.clone(), lineage, record };
+        self.last_commit = self.shared.clock.now();
+        self.in_flight = Some((seq, self.shared.committer.commit(append).await));
+    }
+
+    async fn rebuild(&mut self) -> Result<(), Discard> {
+        tracing::error!("the document broke in memory and is loaded again from disk");
+        let lineage: LineageId = self.room.as_deref().ok_or(FAULT)?.lineage();
+        let stored = read(&self.shared, &self.document, lineage).await.map_err(|_| STORAGE_UNAVAILABLE)?;
+        let set_aside = self.off_thread(move |room| room.rebuild(stored)).await?.map_err(|_| FAULT)?;
+        record_set_aside(&set_aside);
+        Ok(())
+    }
+
+    async fn snapshot(&mut self) -> Result<(), Discard> {
+        if let Some(snapshot) = self.off_thread(Room::take_snapshot).await? {
+            self.snapshots.start(snapshot);
+        }
+        Ok(())
+    }
+
+    fn linger(&self) -> Duration {
+        if self.shared.health.is_draining() { Duration::ZERO } else { self.shared.config.linger }
+    }
+
+    /// After the linger, and with everything on disk, the document is closed, unless somebody is on the way in.
+    async fn close_if_left(&mut self, mailbox: &mpsc::Receiver<Mail>, now: Instant) -> Result<bool, Discard> {
+        if !self.members.is_empty() {
+            return Ok(false);
+        }
+        let since = *self.empty_since.get_or_insert(now);
+        if now < since + self.linger() || self.in_flight.is_some() || !mailbox.is_empty() {
+            return Ok(false);
+        }
+        self.snapshots.finish().await;
+        if self.snapshots.is_worth_it(self.room.as_deref().ok_or(FAULT)?) {
+            self.snapshot().await?;
+            self.snapshots.finish().await;
+        }
+        Ok(self.shared.rooms.close_if_empty(&self.document, mailbox))
+    }
+}
+
+/// Resolves when the commit in flight does; never if there is none.
+async fn flushed(
+    in_flight: &mut Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
+) -> Result<Seq, CommitFailed> {
+    let Some((seq, done)) = in_flight else { return std::future::pending().await };
+    let seq = *seq;
+    let outcome = done.await.unwrap_or(Err(CommitFailed));
+    *in_flight = None;
+    outcome.map(|()| seq)
+}

@@ -1,0 +1,255 @@
+//! One client's membership of one document: reads, checks and posts; takes what waits and writes.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use confluo_protocol::{CloseCode, Message, Reader, SessionId};
+use confluo_room::RoomInput;
+
+use crate::{
+    hub::Shared,
+    mailbox::{Mailbox, Posting},
+    outbox::{Ending, Outbox},
+    socket::{Received, SessionSocket},
+};
+
+/// How many frames are taken out of the queue for one write.
+const FRAMES_PER_WRITE: usize = 64;
+/// How many messages are read before other tasks get their turn.
+const MESSAGES_PER_TURN: usize = 32;
+
+/// A live session. Polled as one future, so that an idle one costs little more than its fields.
+pub(crate) struct Session<S> {
+    pub(crate) id: SessionId,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) socket: S,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) mailbox: Mailbox,
+    /// Taken out of the queue and not yet written.
+    writing: VecDeque<Bytes>,
+    writing_bytes: usize,
+    writing_frames: usize,
+    /// A message whose room is busy; nothing more is read before it is delivered.
+    posting: Option<Posting>,
+    /// Messages of the last frame that were not posted yet.
+    unread: VecDeque<Message>,
+    owes_caught_up: bool,
+    /// What the socket had counted when it was last looked at.
+    activity: u32,
+}
+
+/// How a session came to its end.
+#[derive(Debug)]
+pub(crate) enum SessionEnd {
+    /// By the peer's will or the network's.
+    ByPeer,
+    /// By the server's; the peer is still to be told.
+    ByServer(Ending),
+}
+
+impl SessionEnd {
+    fn by_server(code: CloseCode, reason: impl Into<std::borrow::Cow<'static, str>>) -> Self {
+        Self::ByServer(Ending { code, reason: reason.into() })
+    }
+}
+
+impl<S: SessionSocket> Session<S> {
+    pub(crate) fn new(id: SessionId, shared: Arc<Shared>, socket: S, outbox: Arc<Outbox>, mailbox: Mailbox) -> Self {
+        Self {
+            id,
+            shared,
+            socket,
+            outbox,
+            mailbox,
+            writing: VecDeque::new(),
+            writing_bytes: 0,
+            writing_frames: 0,
+            posting: None,
+            unread: VecDeque::new(),
+            owes_caught_up: false,
+            activity: 0,
+        }
+    }
+
+    /// Runs until one side ends it.
+    pub(crate) async fn run(&mut self) -> SessionEnd {
+        poll_fn(|cx| self.poll_run(cx)).await
+    }
+
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
+        self.outbox.register(cx.waker());
+        if self.poll_write(cx).is_err() {
+            return Poll::Ready(SessionEnd::ByPeer);
+        }
+        for _ in 0..MESSAGES_PER_TURN {
+            if let Some(ending) = self.outbox.ending() {
+                return Poll::Ready(SessionEnd::ByServer(ending.clone()));
+            }
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending => {
+                    self.note_activity();
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// A peer in the middle of one long message is alive.
+    fn note_activity(&mut self) {
+        let activity = self.socket.activity();
+        if std::mem::replace(&mut self.activity, activity) != activity {
+            self.outbox.pulse.heard.store(self.shared.second(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes one step on the way in: delivers what waits for the room, or reads one frame.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionEnd>> {
+        if let Some(posting) = &mut self.posting {
+            let delivered = std::task::ready!(posting.as_mut().poll(cx));
+            self.posting = None;
+            return Poll::Ready(delivered.map_err(|_| room_gone()));
+        }
+        if std::mem::take(&mut self.owes_caught_up) {
+            return Poll::Ready(self.post(RoomInput::CaughtUp(self.id)));
+        }
+        if let Some(message) = self.unread.pop_front() {
+            return Poll::Ready(self.take(message));
+        }
+        let received = std::task::ready!(self.socket.poll_receive(cx));
+        Poll::Ready(match received {
+            Received::Message(frame) => self.take_frame(&frame),
+            Received::Activity => Ok(()),
+            Received::Closed => Err(SessionEnd::ByPeer),
+            Received::Refused { code, reason } => Err(SessionEnd::by_server(code, reason)),
+        })
+    }
+
+    fn take_frame(&mut self, frame: &Bytes) -> Result<(), SessionEnd> {
+        self.shared.metrics.bytes_received.add(frame.len() as u64);
+        let mut reader = Reader::new(frame);
+        let mut first = None;
+        while !reader.is_empty() {
+            let message = Message::read(&mut reader)
+                .map_err(|error| SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}")))?;
+            if first.is_none() {
+                first = Some(message);
+            } else {
+                self.unread.push_back(message);
+            }
+        }
+        first.map_or(Ok(()), |message| self.take(message))
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), SessionEnd> {
+        match &message {
+            Message::Unknown { kind } => {
+                self.shared.metrics.unknown_messages.add(1);
+                tracing::debug!(kind, "a message of unknown type was ignored");
+                return Ok(());
+            }
+            Message::Awareness(_) => self.shared.metrics.awareness_received.add(1),
+            _ => {}
+        }
+        self.post(RoomInput::Received(self.id, message))
+    }
+
+    fn post(&mut self, input: RoomInput) -> Result<(), SessionEnd> {
+        self.posting = self.mailbox.post(input).map_err(|_| room_gone())?;
+        Ok(())
+    }
+
+    /// Writes until nothing waits or the peer does not read.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), crate::SocketLost> {
+        if self.outbox.pulse.ping_is_due.swap(false, Ordering::Relaxed) {
+            self.writing.push_back(S::encode_ping());
+        }
+        loop {
+            self.fill();
+            match self.socket.poll_send(cx, &mut self.writing) {
+                Poll::Ready(result) => result?,
+                Poll::Pending => return Ok(()),
+            }
+            if self.writing_frames == 0 {
+                break;
+            }
+            self.outbox.release(self.writing_bytes, self.writing_frames);
+            self.outbox.pulse.sent.store(self.shared.second(), Ordering::Relaxed);
+            self.shared.metrics.bytes_sent.add(self.writing_bytes as u64);
+            (self.writing_bytes, self.writing_frames) = (0, 0);
+        }
+        if self.outbox.take_behind() {
+            self.owes_caught_up = true;
+        }
+        // A burst must not keep its buffer for ever.
+        if self.writing.capacity() > FRAMES_PER_WRITE {
+            self.writing = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self) {
+        if self.writing_frames > 0 {
+            return;
+        }
+        while self.writing.len() < FRAMES_PER_WRITE
+            && let Some(frame) = self.outbox.pop()
+        {
+            self.writing_bytes += frame.len();
+            self.writing_frames += 1;
+            self.writing.push_back(S::encode(frame));
+        }
+    }
+
+    /// Delivers what was read and not yet posted, then tells the room that the session has ended.
+    pub(crate) async fn leave(&mut self) {
+        if let Some(posting) = self.posting.take() {
+            let _ = posting.await;
+        }
+        while let Some(message) = self.unread.pop_front() {
+            if self.take(message).is_err() {
+                break;
+            }
+            if let Some(posting) = self.posting.take() {
+                let _ = posting.await;
+            }
+        }
+        self.mailbox.leave(RoomInput::Left(self.id)).await;
+    }
+
+    /// Tells the peer why the session ends: what waits goes first, then the code.
+    pub(crate) async fn close(mut self, ending: Ending) {
+        let Ending { code, reason } = ending;
+        tracing::debug!(code = code.code(), %reason, "the session is closed");
+        if is_caused_by_client(code) {
+            tokio::time::sleep(self.shared.config.refusal_delay).await;
+        }
+        let timeout = self.shared.config.close_timeout;
+        let flush = poll_fn(|cx| {
+            if self.poll_write(cx).is_err() || self.writing_frames == 0 {
+                return Poll::Ready(());
+            }
+            Poll::Pending
+        });
+        let _ = tokio::time::timeout(timeout, flush).await;
+        let close = poll_fn(|cx| self.socket.poll_close(cx, code, &reason));
+        let _ = tokio::time::timeout(timeout, close).await;
+    }
+}
+
+/// Older stock clients reconnect 100 ms after any close that follows an open; a delay keeps them from hammering.
+fn is_caused_by_client(code: CloseCode) -> bool {
+    code.is_permanent() || matches!(code, CloseCode::SlowDown | CloseCode::StorageUnavailable)
+}
+
+fn room_gone() -> SessionEnd {
+    SessionEnd::by_server(CloseCode::InternalError, "the room is gone; try again")
+}
