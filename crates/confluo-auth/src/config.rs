@@ -1,0 +1,262 @@
+//! The `[auth]` section of the configuration.
+//!
+//! ```toml
+//! [auth]
+//! mode = "token"
+//! audiences = ["confluo"]
+//!
+//! [[auth.keys]]
+//! kid = "2026-01"
+//! algorithm = "HS256"
+//! secret_file = "/run/secrets/confluo"
+//! ```
+
+mod keys;
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+pub use keys::{JwksSource, KeyConfig, Secret, SecretEncoding};
+use serde::{Deserialize, Serialize};
+
+use crate::{ClaimMapping, GrantedAccess, Grants, GrantsError, KeyError};
+
+/// What `auth.unprotected` must say, word for word, for a server without tokens to listen beyond loopback.
+pub const UNPROTECTED_WORDS: &str = "anyone may read and change every document";
+
+/// Who may come in, and by what token. Every duration is written as `10s`, `5m`, `1h`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthConfig {
+    /// Whether a token is needed. Default `none`, which only loopback may have; see [`AuthConfig::check_exposure`].
+    pub mode: AuthMode,
+    /// With `mode = "none"` beyond loopback: exactly [`UNPROTECTED_WORDS`].
+    pub unprotected: Option<String>,
+    /// Keys by secret or PEM. Several may be in force at once: add the new one, wait until the last token of the old one
+    /// has expired, remove the old one.
+    pub keys: Vec<KeyConfig>,
+    /// JWKS documents by file or URL.
+    pub jwks: Vec<JwksSource>,
+    /// The accepted `iss`. Default empty: not checked.
+    pub issuers: Vec<String>,
+    /// The accepted `aud`. Default empty: then a token that has an `aud` is refused, since it is for somebody else.
+    pub audiences: Vec<String>,
+    /// How far the issuer's clock may be off, for `exp`, `nbf` and `iat`. Default 10 s, at most 10 min.
+    #[serde(with = "humantime_serde")]
+    pub leeway: Duration,
+    /// How long a live session may outlive its token's `exp` while the client gets a fresh one. Default 10 s, at least
+    /// `leeway` (or a returning client would be let in and thrown out again), at most 1 h.
+    #[serde(with = "humantime_serde")]
+    pub expiry_grace: Duration,
+    /// Whether a token must have `exp`. Default true; a token without one is good until it is revoked.
+    pub require_expiry: bool,
+    /// The longest time from `iat` to `exp`; with it, both are needed. Default none. It also lets old revocations be
+    /// forgotten: see [`crate::Revocations::prune`].
+    #[serde(with = "humantime_serde")]
+    pub max_token_lifetime: Option<Duration>,
+    /// Which claim says what.
+    pub claims: ClaimMapping,
+    /// What a valid token *without* a grants claim may do. Default nothing.
+    pub default_grants: BTreeMap<String, GrantedAccess>,
+    /// The cookie that may carry the token. Default none: cookies are not looked at.
+    pub cookie: Option<String>,
+    /// Origins, such as `https://app.example.com`, that may connect where origins are enforced (by cookie, or without
+    /// tokens), beside the server's own.
+    pub allowed_origins: Vec<String>,
+}
+
+/// Whether a token is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// Everyone may read and write every document.
+    #[default]
+    None,
+    /// A valid token is needed, and says what it may do.
+    Token,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        Self {
+            mode: AuthMode::None,
+            unprotected: None,
+            keys: Vec::new(),
+            jwks: Vec::new(),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway: Duration::from_secs(10),
+            expiry_grace: Duration::from_secs(10),
+            require_expiry: true,
+            max_token_lifetime: None,
+            claims: ClaimMapping::default(),
+            default_grants: BTreeMap::new(),
+            cookie: None,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+/// What is wrong with the section. Each names its setting and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthConfigError {
+    /// Tokens are needed, and none could ever be verified.
+    #[error("auth.mode = \"token\" needs at least one entry in auth.keys or auth.jwks")]
+    NoKeys,
+    /// A server without tokens would be open to a network.
+    #[error(
+        "auth.mode = \"none\" lets everyone in, so it may listen on loopback only, not on {address}; set auth.mode = \
+         \"token\" and a key, or auth.unprotected = \"{UNPROTECTED_WORDS}\""
+    )]
+    Exposed {
+        /// The first address that is not loopback.
+        address: IpAddr,
+    },
+    /// The words are other words.
+    #[error("auth.unprotected must be exactly \"{UNPROTECTED_WORDS}\", or absent")]
+    WrongWords,
+    /// A duration is out of its bounds.
+    #[error("{setting} is {}; {allowed}", humantime(*.value))]
+    Duration {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        value: Duration,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A claim's name is empty.
+    #[error("auth.claims.{0} is empty; it is a claim's name, or a JSON pointer such as /realm_access/roles")]
+    EmptyClaim(&'static str),
+    /// The admin role is empty.
+    #[error("auth.claims.admin_role is empty; it is the role that makes an admin, such as \"admin\"")]
+    EmptyAdminRole,
+    /// The default grants cannot be read.
+    #[error("auth.default_grants cannot be read")]
+    DefaultGrants(#[source] GrantsError),
+    /// The cookie's name has characters that a cookie's name cannot have.
+    #[error("auth.cookie is {0:?}; a cookie's name has letters, digits and !#$%&'*+-.^_`|~ only")]
+    Cookie(String),
+    /// An entry is not an origin.
+    #[error(
+        "auth.allowed_origins has {0:?}; an origin is http:// or https:// and a host, with a port if unusual, no path"
+    )]
+    Origin(String),
+    /// A key must come from exactly one place.
+    #[error("auth.keys[{index}] must have exactly one of secret, secret_file, public_key, public_key_file")]
+    KeySource {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// A key's file cannot be read.
+    #[error("auth.keys[{index}] cannot be read from {path:?}")]
+    KeyFile {
+        /// Its place in the list, from 0.
+        index: usize,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A secret is not in its encoding.
+    #[error("auth.keys[{index}] says encoding = \"base64\", and its secret is not base64")]
+    SecretEncoding {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// A key does not fit its algorithm.
+    #[error("auth.keys[{index}] is not usable")]
+    Key {
+        /// Its place in the list, from 0.
+        index: usize,
+        /// Why.
+        #[source]
+        source: KeyError,
+    },
+    /// Two keys have the same id and algorithm.
+    #[error("auth.keys[{index}] has the kid {kid:?} of an earlier key; each needs one of its own")]
+    RepeatedKid {
+        /// The later one's place in the list, from 0.
+        index: usize,
+        /// The id.
+        kid: String,
+    },
+    /// A JWKS must come from exactly one place.
+    #[error(
+        "auth.jwks[{index}] must have exactly one of url, file; a url begins with https:// (or http:// on loopback)"
+    )]
+    JwksSource {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// An RSA default for a JWKS is no RSA algorithm.
+    #[error("auth.jwks[{index}].rsa_algorithm must be one of RS256, RS384, RS512, PS256, PS384, PS512")]
+    JwksRsaAlgorithm {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// No key can sign.
+    #[error("no key of auth.keys can sign{}; a token is minted with a secret, or with a private key in PEM", .kid.as_ref().map(|kid| format!(" as {kid:?}")).unwrap_or_default())]
+    NoSigningKey {
+        /// The id that was asked for.
+        kid: Option<String>,
+    },
+}
+
+impl AuthConfig {
+    /// Checks every setting on its own and together. Files are not read here; see [`AuthConfig::verifying_keys`].
+    pub fn validate(&self) -> Result<(), AuthConfigError> {
+        if self.mode == AuthMode::Token && self.keys.is_empty() && self.jwks.is_empty() {
+            return Err(AuthConfigError::NoKeys);
+        }
+        if self.unprotected.as_deref().is_some_and(|words| words != UNPROTECTED_WORDS) {
+            return Err(AuthConfigError::WrongWords);
+        }
+        self.validate_durations()?;
+        if let Some((setting, _)) = self.claims.paths().into_iter().find(|(_, path)| matches!(*path, "" | "/")) {
+            return Err(AuthConfigError::EmptyClaim(setting));
+        }
+        if self.claims.admin_role.is_empty() {
+            return Err(AuthConfigError::EmptyAdminRole);
+        }
+        Grants::from_config(&self.default_grants).map_err(AuthConfigError::DefaultGrants)?;
+        if let Some(cookie) = self.cookie.as_ref().filter(|name| !is_cookie_name(name)) {
+            return Err(AuthConfigError::Cookie(cookie.clone()));
+        }
+        crate::OriginPolicy::new(&self.allowed_origins, false)?;
+        keys::validate(&self.keys, &self.jwks)
+    }
+
+    fn validate_durations(&self) -> Result<(), AuthConfigError> {
+        let check = |setting, value: Duration, ok: bool, allowed| {
+            if ok { Ok(()) } else { Err(AuthConfigError::Duration { setting, value, allowed }) }
+        };
+        let (leeway, grace) = (self.leeway, self.expiry_grace);
+        check("auth.leeway", leeway, leeway <= Duration::from_secs(600), "0s to 10m are allowed")?;
+        let grace_fits = (leeway..=Duration::from_secs(3600)).contains(&grace);
+        check("auth.expiry_grace", grace, grace_fits, "from auth.leeway to 1h is allowed")?;
+        let lifetime = self.max_token_lifetime.unwrap_or(Duration::from_secs(3600));
+        check("auth.max_token_lifetime", lifetime, lifetime >= Duration::from_secs(1), "1s or more is allowed")
+    }
+
+    /// Refuses `mode = "none"` on an address that others can reach, unless the operator wrote [`UNPROTECTED_WORDS`].
+    /// Call it with the addresses that the server is about to listen on. It cannot know of a proxy on this machine that
+    /// opens loopback to the world.
+    pub fn check_exposure(&self, listens_on: impl IntoIterator<Item = IpAddr>) -> Result<(), AuthConfigError> {
+        if self.mode == AuthMode::Token || self.unprotected.as_deref() == Some(UNPROTECTED_WORDS) {
+            return Ok(());
+        }
+        match listens_on.into_iter().find(|address| !address.to_canonical().is_loopback()) {
+            Some(address) => Err(AuthConfigError::Exposed { address }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_cookie_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn humantime(duration: Duration) -> String {
+    humantime_serde::re::humantime::format_duration(duration).to_string()
+}

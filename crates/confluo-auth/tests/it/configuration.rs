@@ -1,0 +1,120 @@
+//! Each wrong setting is refused by its name, with what is allowed.
+
+use std::{io, net::IpAddr};
+
+use confluo_auth::{AuthConfig, AuthMode, Secret, UNPROTECTED_WORDS};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn parse(text: &str) -> AuthConfig {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// A chain of errors as the server prints it.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[test]
+fn the_defaults_are_valid_and_need_no_key() {
+    let config = AuthConfig::default();
+    config.validate().unwrap();
+    assert_eq!(config, parse(""));
+    assert_eq!(config.mode, AuthMode::None);
+    assert!(config.require_expiry && config.default_grants.is_empty());
+}
+
+#[test]
+fn what_is_valid_is_taken() {
+    for text in [
+        &format!("mode = 'token'\n[[keys]]\nalgorithm = 'HS256'\nsecret = '{SECRET}'"),
+        "mode = 'token'\n[[jwks]]\nurl = 'https://issuer.example/jwks.json'\nrefresh = '1h'",
+        "mode = 'token'\n[[jwks]]\nurl = 'http://127.0.0.1:9/jwks.json'",
+        "mode = 'token'\n[[jwks]]\nfile = 'jwks.json'\nrsa_algorithm = 'PS256'",
+        "leeway = '1m'\nexpiry_grace = '1m'\nmax_token_lifetime = '30days'",
+        "cookie = '__Host-token'\nallowed_origins = ['https://app.example', 'http://localhost:5173']",
+        "[claims]\nuser = '/profile/id'\n[default_grants]\n'*' = 'read'",
+        &format!("unprotected = '{UNPROTECTED_WORDS}'"),
+    ] {
+        parse(text).validate().unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+}
+
+#[test]
+fn what_is_wrong_names_its_setting_and_what_is_allowed() {
+    let key = |rest: &str| format!("[[keys]]\nalgorithm = 'HS256'\n{rest}");
+    for (text, parts) in [
+        ("mode = 'token'", ["auth.mode", "auth.keys or auth.jwks"]),
+        ("unprotected = 'yes'", ["auth.unprotected", UNPROTECTED_WORDS]),
+        ("leeway = '11m'", ["auth.leeway is 11m", "0s to 10m"]),
+        ("expiry_grace = '5s'", ["auth.expiry_grace is 5s", "from auth.leeway to 1h"]),
+        ("max_token_lifetime = '0s'", ["auth.max_token_lifetime", "1s or more"]),
+        ("cookie = 'a b'", ["auth.cookie", "letters, digits"]),
+        ("allowed_origins = ['*']", ["auth.allowed_origins", "https:// and a host"]),
+        ("[claims]\nuser = ''", ["auth.claims.user", "JSON pointer"]),
+        ("[claims]\nadmin_role = ''", ["auth.claims.admin_role", "such as"]),
+        ("[default_grants]\n'a*' = 'read'", ["auth.default_grants", "\"/*\""]),
+        (&key(""), ["auth.keys[0]", "exactly one of"]),
+        (&key("secret = 'a'\nsecret_file = 'b'"), ["auth.keys[0]", "exactly one of"]),
+        (&key("secret = 'short'"), ["auth.keys[0]", "at least 32"]),
+        (&key("secret = '%'\nencoding = 'base64'"), ["auth.keys[0]", "not base64"]),
+        (&key("public_key = 'x'"), ["auth.keys[0]", "a shared secret, not a PEM"]),
+        (&key("secret_file = 'gone'"), ["auth.keys[0]", "\"gone\""]),
+        (&format!("{0}\n{0}", key(&format!("kid = 'a'\nsecret = '{SECRET}'"))), ["auth.keys[1]", "kid \"a\""]),
+        ("[[jwks]]", ["auth.jwks[0]", "exactly one of url, file"]),
+        ("[[jwks]]\nurl = 'http://issuer.example/jwks'", ["auth.jwks[0]", "https://"]),
+        ("[[jwks]]\nfile = 'a'\nrsa_algorithm = 'HS256'", ["auth.jwks[0].rsa_algorithm", "RS256"]),
+        ("[[jwks]]\nfile = 'a'\nrefresh = '0s'", ["auth.jwks.refresh", "1s or more"]),
+    ] {
+        let error = parse(text).verifying_keys(|_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
+        let message = chain(&error);
+        assert!(parts.iter().all(|part| message.contains(part)), "{text}: {message}");
+    }
+}
+
+#[test]
+fn unknown_settings_and_values_name_themselves() {
+    for (text, part) in [
+        ("mdoe = 'token'", "mdoe"),
+        ("mode = 'open'", "`none` or `token`"),
+        ("[[keys]]\nalgorithm = 'none'", "none"),
+        ("[[keys]]\nalgorithm = 'HS256'\nsecrte = 'x'", "secrte"),
+        ("[claims]\nsub = 'x'", "sub"),
+        ("[default_grants]\na = 'admin'", "`read` or `write`"),
+        ("leeway = 10", "leeway"),
+    ] {
+        let error = toml::from_str::<AuthConfig>(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
+fn without_tokens_only_loopback_is_allowed_unless_said_in_words() {
+    let check = |text: &str, addresses: &[&str], allowed: bool| {
+        let addresses = addresses.iter().map(|address| address.parse::<IpAddr>().unwrap());
+        let result = parse(text).check_exposure(addresses);
+        assert_eq!(result.is_ok(), allowed, "{text}: {result:?}");
+    };
+    let words = format!("unprotected = '{UNPROTECTED_WORDS}'");
+    check("", &["127.0.0.1", "::1", "127.8.8.8", "::ffff:127.0.0.1"], true);
+    check("", &["127.0.0.1", "192.168.0.2"], false);
+    check("", &["0.0.0.0"], false);
+    check("", &["::"], false);
+    check(&words, &["0.0.0.0"], true);
+    check("unprotected = 'yes'", &["0.0.0.0"], false);
+    check("mode = 'token'", &["0.0.0.0"], true);
+}
+
+#[test]
+fn secrets_are_read_in_each_encoding_and_never_written_out() {
+    let text = |encoding: &str, secret: &str| {
+        format!("[[keys]]\nalgorithm = 'HS256'\nencoding = '{encoding}'\nsecret = '{secret}'")
+    };
+    for encoded in ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"] {
+        assert_eq!(parse(&text("base64", encoded)).verifying_keys(|_| unreachable!()).unwrap().len(), 1, "{encoded}");
+    }
+    let config = parse(&text("text", SECRET));
+    assert!(!format!("{config:?}").contains(SECRET));
+    assert!(!toml::to_string(&config).unwrap().contains(SECRET));
+    assert_eq!(format!("{:?}", Secret::new("x")), "<redacted>");
+}
