@@ -1,0 +1,98 @@
+//! The list: which servers, which loads.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use crate::{BenchError, Dialect, Workload};
+
+/// A list of servers and of loads, in TOML.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// How often each row is measured.
+    pub runs: usize,
+    /// The CPU that the servers get.
+    pub server_cpu: usize,
+    /// The CPU that this tool gets.
+    pub tool_cpu: usize,
+    /// The port on which each server in turn listens, `{port}` in commands and addresses.
+    pub port: u16,
+    /// The name of the server to which ratios are given.
+    pub floor: String,
+    /// The servers.
+    pub server: Vec<Comparand>,
+    /// The loads.
+    pub row: Vec<Row>,
+}
+
+/// A server to compare. In its texts `{port}` is the port, `{confluo}` this program, `{data}` a new empty folder, and
+/// `{here}` the folder of the list.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comparand {
+    /// Its name in the table.
+    pub name: String,
+    /// Program and arguments that start it; it must not put itself into the background.
+    pub command: Vec<String>,
+    /// Its environment, beside that of this program.
+    #[serde(default)]
+    pub environment: Vec<(String, String)>,
+    /// Program and arguments whose first line is its version.
+    #[serde(default)]
+    pub version: Vec<String>,
+    /// Its address, with `{room}`.
+    pub url: String,
+    /// What it speaks.
+    #[serde(default)]
+    pub dialect: Dialect,
+}
+
+/// A load to compare under.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// What the table says.
+    pub name: String,
+    /// Which figures go into the table, one row each.
+    pub figures: Vec<String>,
+    /// Names of servers that cannot do this.
+    #[serde(default)]
+    pub skip: Vec<String>,
+    /// The mode and its settings.
+    pub load: Workload,
+}
+
+impl Comparison {
+    /// Reads a list.
+    pub fn read(path: &Path) -> Result<Self, BenchError> {
+        let text = fs::read_to_string(path).map_err(|source| BenchError::File { path: path.to_owned(), source })?;
+        let refuse = |reason| BenchError::Comparison { path: path.to_owned(), reason };
+        let list: Self = toml::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        if let Some(server) = list.server.iter().find(|server| server.command.is_empty()) {
+            return Err(refuse(format!("the server {:?} has no command", server.name)));
+        }
+        if list.server_cpu == list.tool_cpu {
+            return Err(refuse("server_cpu and tool_cpu must differ".to_owned()));
+        }
+        Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_that_is_shipped_is_understood() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../bench/compare.toml"));
+        let list = Comparison::read(path).unwrap();
+        assert!(list.server.iter().any(|server| server.name == list.floor));
+        for row in &list.row {
+            assert!(!row.figures.is_empty(), "{}", row.name);
+            for skipped in &row.skip {
+                assert!(list.server.iter().any(|server| server.name == *skipped), "{}: {skipped}", row.name);
+            }
+        }
+    }
+}

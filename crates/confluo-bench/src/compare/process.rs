@@ -1,0 +1,121 @@
+//! A server's process: started on its CPU, awaited, and ended with the measurement.
+
+use std::{
+    io,
+    net::{Ipv4Addr, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+use super::list::Comparand;
+use crate::{
+    BenchError,
+    clock::{now, seconds_since},
+};
+
+const START_SECONDS: f64 = 30.0;
+
+/// Where servers are started.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) port: u16,
+    pub(super) server_cpu: usize,
+}
+
+impl Place<'_> {
+    /// Puts port, program and folders into a text of the list.
+    pub(super) fn fill(&self, text: &str, data: &Path) -> String {
+        let this_program = std::env::current_exe().unwrap_or_default();
+        text.replace("{port}", &self.port.to_string())
+            .replace("{confluo}", &this_program.display().to_string())
+            .replace("{data}", &data.display().to_string())
+            .replace("{here}", &self.folder.display().to_string())
+    }
+}
+
+/// A running server; it and its data go with this value.
+#[derive(Debug)]
+pub(super) struct ServerProcess {
+    child: Child,
+    data: tempfile::TempDir,
+}
+
+impl ServerProcess {
+    /// Starts a server on its CPU and waits until it takes connections.
+    pub(super) fn start(server: &Comparand, place: &Place<'_>) -> Result<Self, BenchError> {
+        let refuse = |reason: String| BenchError::Server { server: server.name.clone(), reason };
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)).is_ok() {
+            return Err(refuse(format!("something else listens on port {}", place.port)));
+        }
+        let data = tempfile::tempdir().map_err(|error| refuse(error.to_string()))?;
+        // A child inherits the CPUs of the thread that starts it.
+        pin_this_thread(place.server_cpu)?;
+        let arguments: Vec<_> = server.command.iter().map(|argument| place.fill(argument, data.path())).collect();
+        let environment = server.environment.iter().map(|(name, value)| (name, place.fill(value, data.path())));
+        let child = Command::new(&arguments[0])
+            .args(&arguments[1..])
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| refuse(format!("{}: {error}", arguments[0])))?;
+        let mut started = Self { child, data };
+        started.wait_until_it_listens(place.port).map_err(refuse)?;
+        Ok(started)
+    }
+
+    fn wait_until_it_listens(&mut self, port: u16) -> Result<(), String> {
+        let began = now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("it ended at once: {status}"));
+            }
+            if seconds_since(began) > START_SECONDS {
+                return Err(format!("it does not listen on port {port} after {START_SECONDS} s"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        self.data.path()
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        // One that has already ended need not be stopped.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The first line that a server's version command prints.
+pub(super) fn version(server: &Comparand, place: &Place<'_>) -> String {
+    let fill = |argument: &String| place.fill(argument, Path::new(""));
+    let Some((program, arguments)) = server.version.split_first() else { return "unknown".to_owned() };
+    let output = Command::new(fill(program)).args(arguments.iter().map(fill)).stderr(Stdio::null()).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.lines().next().unwrap_or("unknown").to_owned()
+}
+
+/// Lets the calling thread, and what it starts, run on one CPU only.
+pub(super) fn pin_this_thread(cpu: usize) -> Result<(), BenchError> {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu);
+    sched_setaffinity(None, &cpus).map_err(|error| BenchError::Server {
+        server: format!("CPU {cpu}"),
+        reason: format!("this process may not run there: {}", io::Error::from(error)),
+    })
+}

@@ -1,0 +1,57 @@
+//! The modes that put a server under load.
+
+use serde::{Deserialize, Serialize};
+use tokio::task::LocalSet;
+
+use crate::{
+    BenchError, Progress, Report, Target,
+    churn::{self, ChurnConfig},
+    fanout::{self, FanoutConfig},
+    idle::{self, IdleConfig},
+    join::{self, JoinConfig},
+    presence::{self, PresenceConfig},
+    replay::{self, ReplayConfig},
+    slow::{self, SlowConfig},
+};
+
+/// One mode with its settings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "lowercase")]
+#[expect(missing_docs, reason = "each is documented at its module")]
+pub enum Workload {
+    Fanout(FanoutConfig),
+    Presence(PresenceConfig),
+    Idle(IdleConfig),
+    Join(JoinConfig),
+    Replay(ReplayConfig),
+    Churn(ChurnConfig),
+    Slow(SlowConfig),
+}
+
+impl Workload {
+    /// Puts the server under this load, on the calling thread alone. Must be called on a thread of tokio's current-thread
+    /// runtime, or through [`Workload::run_blocking`].
+    pub async fn run(&self, target: &Target, progress: &Progress) -> Result<Report, BenchError> {
+        let target = &target.with_new_rooms();
+        let local = LocalSet::new();
+        local
+            .run_until(async {
+                match self {
+                    Self::Fanout(config) => fanout::run(config, target, progress).await,
+                    Self::Presence(config) => presence::run(config, target, progress).await,
+                    Self::Idle(config) => idle::run(config, target, progress).await,
+                    Self::Join(config) => join::run(config, target, progress).await,
+                    Self::Replay(config) => replay::run(config, target, progress).await,
+                    Self::Churn(config) => churn::run(config, target, progress).await,
+                    Self::Slow(config) => slow::run(config, target, progress).await,
+                }
+            })
+            .await
+    }
+
+    /// Puts the server under this load from a thread without a runtime.
+    pub fn run_blocking(&self, target: &Target, progress: &Progress) -> Result<Report, BenchError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(BenchError::Broken)?.block_on(self.run(target, progress))
+    }
+}
