@@ -1,0 +1,41 @@
+//! What the binary can be asked to do: one file a command, one line here.
+
+mod bench;
+mod config;
+mod doc;
+mod serve;
+mod store;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve documents until SIGINT or SIGTERM
+    Serve(serve::Serve),
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// List, show, export, import, delete or verify documents in the data folder of a stopped server
+    Doc(doc::Doc),
+    /// Copy a whole store to another engine or folder
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Measure a y-websocket server: what it carries, how fast, at what cost, and whether it loses anything
+    Bench(bench::BenchArgs),
+}
+
+impl Command {
+    /// Does what was asked. An error is for the reader; an exit code other than success was explained already.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Serve(serve) => serve.run(),
+            Self::Config(config) => config.run(),
+            Self::Doc(doc) => doc.run(),
+            Self::Store(store) => store.run(),
+            Self::Bench(bench) => bench.run(),
+        }
+    }
+}

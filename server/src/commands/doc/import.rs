@@ -1,0 +1,113 @@
+//! `confluo doc import`.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use confluo_hub::Clock;
+use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1};
+use confluo_room::{Inspection, update_from_v2};
+use confluo_store::{Append, Record};
+
+use super::{Format, Opened, Workplace, parse_name, print};
+
+/// The update that holds nothing, for a document that exists and is empty.
+const EMPTY_UPDATE: &[u8] = &[0, 0];
+
+/// Flags of `doc import`.
+#[derive(Debug, Args)]
+pub(super) struct Import {
+    /// The document's name; it is created if there is none
+    #[arg(value_parser = parse_name)]
+    name: DocumentName,
+    /// The file with the update; `-` is standard input
+    file: PathBuf,
+    /// The encoding of the update
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Put the update in the place of the document. That starts a new lineage: clients that know lineages drop the old
+    /// content, stock clients that still hold it merge it back
+    #[arg(long)]
+    replace: bool,
+}
+
+/// Where the next record goes.
+struct Target {
+    inspection: Inspection,
+    lineage: LineageId,
+    head: Seq,
+}
+
+impl Target {
+    fn new_document() -> Self {
+        Self { inspection: Inspection::empty(), lineage: LineageId(rand::random()), head: Seq(0) }
+    }
+}
+
+impl Import {
+    pub(super) fn run(self, workplace: &Workplace) -> anyhow::Result<ExitCode> {
+        let update = self.read()?;
+        let mut target = self.target(workplace)?;
+        let news = target.inspection.merge(update).with_context(|| format!("cannot import {}", self.file.display()))?;
+        let update = match news {
+            Some(news) => news,
+            None if target.head == Seq(0) => UpdateV1(EMPTY_UPDATE.into()),
+            None => {
+                print(&format!("{:?} has all of it already\n", self.name))?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
+        self.check_size(&mut target.inspection, workplace)?;
+        // All that can be refused has been; only the disk can fail from here on.
+        if self.replace {
+            workplace.store.delete(&self.name)?;
+        }
+        let seq = target.head.next();
+        let record = Record { seq, at: Clock.wall().into(), authors: Vec::new(), update };
+        let append = Append { document: self.name.clone(), lineage: target.lineage, record };
+        workplace.store.append(&[append])?;
+        print(&format!("imported into {:?} as record {}\n", self.name, seq.0))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn read(&self) -> anyhow::Result<UpdateV1> {
+        let bytes = if self.file == Path::new("-") {
+            let mut bytes = Vec::new();
+            io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
+        } else {
+            fs::read(&self.file)
+        };
+        let bytes = bytes.with_context(|| format!("cannot read {}", self.file.display()))?;
+        match self.format {
+            Format::V1 => Ok(UpdateV1(bytes.into())),
+            Format::V2 => update_from_v2(&bytes).with_context(|| format!("cannot import {}", self.file.display())),
+        }
+    }
+
+    fn target(&self, workplace: &Workplace) -> anyhow::Result<Target> {
+        if self.replace {
+            return Ok(Target::new_document());
+        }
+        let Some(stored) = workplace.store.load(&self.name)? else { return Ok(Target::new_document()) };
+        let (lineage, head) = (stored.lineage, stored.head);
+        let Opened { inspection, problems } = Opened::new(stored)?;
+        for problem in problems {
+            tracing::warn!(document = %self.name, problem, "merging into a damaged document");
+        }
+        Ok(Target { inspection, lineage, head })
+    }
+
+    fn check_size(&self, inspection: &mut Inspection, workplace: &Workplace) -> anyhow::Result<()> {
+        let (bytes, limit) = (inspection.encode_v1()?.0.len() as u64, workplace.config.limits.max_document_bytes);
+        ensure!(
+            bytes <= limit.as_u64(),
+            "document {:?} would have {bytes} bytes, more than limits.max_document_bytes (\"{limit}\"); raise it, here \
+             and for the server, with --config or CONFLUO__LIMITS__MAX_DOCUMENT_BYTES",
+            self.name
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! `confluo serve`: the server itself.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use confluo_hub::Hub;
+use tokio::net::TcpListener;
+use tokio::runtime::{self, Runtime};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::cli::ConfigArgs;
+use crate::config::Config;
+use crate::documents::{Documents, LiveDocuments};
+use crate::signals::{Stop, StopSignals};
+use crate::{open_files, server, store, telemetry};
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Serve {
+    /// Serves until a signal. The exit code is 0 after a clean stop.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let config = Arc::new(self.config.load()?.config);
+        telemetry::install(&config.log)?;
+        open_files::raise_limit(config.http.max_connections);
+        let runtime = build_runtime(&config)?;
+        let stop = runtime.block_on(serve(config));
+        // Not `drop`: after a stop that was not clean something may still block a thread.
+        runtime.shutdown_background();
+        Ok(match stop? {
+            Stop::Clean => ExitCode::SUCCESS,
+            Stop::TimedOut | Stop::Forced => ExitCode::FAILURE,
+        })
+    }
+}
+
+fn build_runtime(config: &Config) -> anyhow::Result<Runtime> {
+    let mut builder = runtime::Builder::new_multi_thread();
+    if config.server.workers > 0 {
+        builder.worker_threads(config.server.workers as usize);
+    }
+    builder.enable_all().thread_name("confluo").build().context("cannot start the runtime")
+}
+
+async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
+    let signals = StopSignals::listen().context("cannot listen for signals")?;
+    let store = store::open(&config)?;
+    let hub = Hub::start(config.hub(), store).context("cannot start the committer's thread")?;
+    let documents = LiveDocuments::new(hub, config.socket_limits(), config.shutdown.window)
+        .with_origins(config.server.origin_policy()?);
+    let documents: Arc<dyn Documents> = Arc::new(documents);
+    let address = config.server.listen;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is it taken? choose another with --listen or server.listen")
+    })?;
+    let address = listener.local_addr()?;
+    info!(%address, data_dir = %config.server.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "serving on http://{address}");
+    let shutdown = CancellationToken::new();
+    let timeout = config.shutdown.timeout;
+    let serving = server::run(listener, config, documents, shutdown.clone());
+    Ok(signals.stop_at(serving, &shutdown, timeout).await)
+}

@@ -1,0 +1,52 @@
+//! The settings that bound the hub, in its own terms.
+
+use std::time::Duration;
+
+use confluo_hub::{HubConfig, RoomConfig, SnapshotPolicy};
+use confluo_ws::Limits;
+
+use super::Config;
+
+impl Config {
+    /// What these settings mean to the hub. Everything that it bounds is a setting: there is no default left to it.
+    pub fn hub(&self) -> HubConfig {
+        let (limits, rooms, sessions, store) = (&self.limits, &self.rooms, &self.sessions, &self.store);
+        HubConfig {
+            room: RoomConfig {
+                max_document_bytes: limits.max_document_bytes.as_usize(),
+                max_awareness_bytes: limits.max_awareness_bytes.as_usize(),
+                max_client_ids_per_session: limits.max_client_ids_per_session as usize,
+                awareness_expiry: RoomConfig::default().awareness_expiry,
+                awareness_interval: Duration::from_secs(1) / self.awareness.max_frames_per_second,
+            },
+            mailbox_messages: rooms.mailbox_messages as usize,
+            mailbox_bytes: rooms.mailbox_bytes.as_usize(),
+            outbound_bytes: rooms.outbound_queue_bytes.as_usize(),
+            commit_queue_records: store.commit_queue_records as usize,
+            linger: rooms.linger,
+            filler_interval: sessions.filler_interval,
+            ping_interval: sessions.ping_interval,
+            silence_timeout: sessions.no_sign_of_life_timeout,
+            refusal_delay: sessions.rejection_delay,
+            close_timeout: sessions.close_timeout,
+            reopen_interval: store.reopen_interval,
+            snapshots: SnapshotPolicy {
+                records: u64::from(store.snapshot_after_records),
+                bytes: store.snapshot_after_bytes.as_u64(),
+                idle: store.snapshot_after_idle,
+                records_at_close: u64::from(store.snapshot_at_close_records),
+            },
+            max_sessions_per_document: limits.max_sessions_per_document as usize,
+            max_open_documents: limits.max_documents_open as usize,
+        }
+    }
+
+    /// The bounds of one WebSocket.
+    pub fn socket_limits(&self) -> Limits {
+        Limits {
+            max_message_bytes: self.limits.max_message_bytes.as_usize(),
+            close_timeout: self.sessions.close_timeout,
+            ..Limits::default()
+        }
+    }
+}

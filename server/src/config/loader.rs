@@ -1,0 +1,221 @@
+//! Lays the layers over each other, and says for every setting that cannot be used where it came from.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use config::{Config as Layered, ConfigError, Environment, File, FileFormat, Format, Map, Source, Value, ValueKind};
+use serde_json::Value as Json;
+
+use super::{Config, DEFAULTS, Problem, Problems};
+
+/// Variables that begin with this are settings.
+const ENVIRONMENT_PREFIX: &str = "CONFLUO";
+
+/// What lies over the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Layers {
+    /// A configuration file in TOML.
+    pub file: Option<PathBuf>,
+    /// The process's environment; other variables than `CONFLUO__…` are passed over.
+    pub environment: HashMap<String, String>,
+    /// Settings from command-line flags: the flag, the setting's name, its value.
+    pub flags: Vec<(&'static str, &'static str, String)>,
+}
+
+/// A configuration that passed every check, and where its settings came from.
+#[derive(Debug, Clone)]
+pub struct LoadedConfig {
+    /// The settings.
+    pub config: Config,
+    origins: HashMap<String, String>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigLoadError {
+    /// A layer cannot be read at all.
+    #[error("cannot read the configuration: {0}")]
+    Unreadable(String),
+    /// Settings that are unknown or out of bounds; each line names one.
+    #[error("the configuration cannot be used:\n  {}", lines(.0))]
+    Invalid(Vec<Problem>),
+}
+
+impl Layers {
+    /// The variables of this process that may be settings.
+    pub fn process_environment() -> HashMap<String, String> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        variables
+            .filter(|(name, _)| name.to_uppercase().starts_with(ENVIRONMENT_PREFIX))
+            .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    /// Reads the layers, the last one winning, and checks the result.
+    pub fn load(self) -> Result<LoadedConfig, ConfigLoadError> {
+        let unreadable = |error: ConfigError| ConfigLoadError::Unreadable(error.to_string());
+        let mut layered = Layered::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+        if let Some(path) = self.file {
+            layered = layered.add_source(TomlFile::read(&path)?);
+        }
+        let environment = Environment::with_prefix(ENVIRONMENT_PREFIX).prefix_separator("__").separator("__");
+        let layered = layered
+            .add_source(environment.source(Some(self.environment)))
+            .add_source(Flags(self.flags))
+            .build()
+            .map_err(unreadable)?;
+        let tree = layered.collect().map_err(unreadable)?;
+
+        let mut origins = HashMap::new();
+        let mut problems = Vec::new();
+        let schema = serde_json::to_value(Config::default()).expect("a configuration is plain data");
+        walk(&tree, &schema, "", &mut origins, &mut problems);
+        if !problems.is_empty() {
+            return Err(ConfigLoadError::Invalid(problems));
+        }
+        let mut config: Config =
+            layered.try_deserialize().map_err(|error| ConfigLoadError::Invalid(vec![wrong_value(error, &origins)]))?;
+
+        let mut problems = Problems::default();
+        config.resolve(&mut problems);
+        config.validate(&mut problems);
+        let mut problems = problems.into_vec();
+        if problems.is_empty() {
+            return Ok(LoadedConfig { config, origins });
+        }
+        for problem in &mut problems {
+            problem.origin = origins.get(&problem.setting).cloned();
+        }
+        Err(ConfigLoadError::Invalid(problems))
+    }
+}
+
+impl LoadedConfig {
+    /// Where `setting` (`section.key`) came from; none if it has its default.
+    pub fn origin(&self, setting: &str) -> Option<&str> {
+        self.origins.get(setting).map(String::as_str)
+    }
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n  ")
+}
+
+/// A file as a layer whose values know the path as it was given.
+#[derive(Debug, Clone)]
+struct TomlFile {
+    path: String,
+    text: String,
+}
+
+impl TomlFile {
+    fn read(path: &Path) -> Result<Self, ConfigLoadError> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| ConfigLoadError::Unreadable(format!("{}: {error}", path.display())))?;
+        Ok(Self { path: path.display().to_string(), text })
+    }
+}
+
+impl Source for TomlFile {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let unreadable = |cause| ConfigError::FileParse { uri: Some(self.path.clone()), cause };
+        FileFormat::Toml.parse(Some(&self.path), &self.text).map_err(unreadable)
+    }
+}
+
+/// The flags as a layer whose values know which flag they are.
+#[derive(Debug, Clone)]
+struct Flags(Vec<(&'static str, &'static str, String)>);
+
+impl Source for Flags {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        let value = |flag: &str, text: &String| Value::new(Some(&flag.to_owned()), text.clone());
+        Ok(self.0.iter().map(|(flag, setting, text)| ((*setting).to_owned(), value(flag, text))).collect())
+    }
+}
+
+/// Notes each setting's origin, and each setting that `schema` (the defaults, every key present) does not have.
+fn walk(
+    tree: &Map<String, Value>,
+    schema: &Json,
+    section: &str,
+    origins: &mut HashMap<String, String>,
+    problems: &mut Vec<Problem>,
+) {
+    for (key, value) in tree {
+        let setting = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+        let origin = value.origin().map(|origin| describe_origin(origin, &setting));
+        match (schema.get(key), &value.kind) {
+            (None, _) => {
+                problems.push(unknown(&setting, key, origin.or_else(|| first_origin(value, &setting)), schema));
+            }
+            (Some(known @ Json::Object(_)), ValueKind::Table(table)) => walk(table, known, &setting, origins, problems),
+            (Some(_), _) => {
+                if let Some(origin) = origin {
+                    origins.insert(setting, origin);
+                }
+            }
+        }
+    }
+    if section.is_empty() {
+        problems.sort_by(|a, b| a.setting.cmp(&b.setting));
+    }
+}
+
+/// A table that was put together from several layers has no origin itself; what stands in it has.
+fn first_origin(value: &Value, setting: &str) -> Option<String> {
+    match &value.kind {
+        ValueKind::Table(table) => {
+            let (key, inner) = table.iter().next()?;
+            let setting = format!("{setting}.{key}");
+            inner.origin().map(|origin| describe_origin(origin, &setting)).or_else(|| first_origin(inner, &setting))
+        }
+        _ => None,
+    }
+}
+
+fn describe_origin(origin: &str, setting: &str) -> String {
+    if origin == "the environment" {
+        let variable = setting.to_uppercase().replace('.', "__");
+        return format!("{ENVIRONMENT_PREFIX}__{variable}");
+    }
+    origin.to_owned()
+}
+
+fn unknown(setting: &str, key: &str, origin: Option<String>, schema: &Json) -> Problem {
+    let mut known: Vec<_> =
+        schema.as_object().map(|keys| keys.keys().map(String::as_str).collect()).unwrap_or_default();
+    known.sort_unstable();
+    let what = if setting == key { "section" } else { "setting" };
+    let distance = |candidate: &&str| strsim::damerau_levenshtein(key, candidate);
+    let nearest = known.iter().copied().min_by_key(distance).filter(|nearest| distance(nearest) <= 1 + key.len() / 3);
+    let suggestion = nearest.map(|nearest| format!("did you mean {nearest}? ")).unwrap_or_default();
+    let message = format!("there is no such {what}; {suggestion}known here: {}", known.join(", "));
+    Problem { setting: setting.to_owned(), origin, message }
+}
+
+/// A value of the wrong kind, as the layering crate reports it.
+fn wrong_value(error: ConfigError, origins: &HashMap<String, String>) -> Problem {
+    let (setting, message) = match error {
+        ConfigError::Type { unexpected, expected, key, .. } => {
+            (key, format!("{unexpected} is not allowed; expected {expected}"))
+        }
+        ConfigError::At { error, key, .. } => (key, error.to_string()),
+        other => (None, other.to_string()),
+    };
+    let setting = setting.unwrap_or_else(|| "configuration".to_owned());
+    let origin = origins.get(&setting).cloned();
+    Problem { setting, origin, message }
+}
+
+#[cfg(test)]
+mod tests;

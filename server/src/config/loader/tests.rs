@@ -1,0 +1,110 @@
+use std::fs;
+
+use super::*;
+use crate::config::ByteCount;
+
+fn load(file: &str, environment: &[(&str, &str)]) -> Result<LoadedConfig, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("confluo.toml");
+    fs::write(&path, file).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let layers = Layers { file: Some(path), environment, flags: Vec::new() };
+    layers.load().map_err(|error| error.to_string().replace(folder.path().to_str().unwrap(), ""))
+}
+
+/// The message must hold every one of `parts`.
+fn check_refused(file: &str, environment: &[(&str, &str)], parts: &[&str]) {
+    let message = load(file, environment).unwrap_err();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in:\n{message}");
+    }
+}
+
+#[test]
+fn the_defaults_are_valid_and_complete() {
+    let loaded = Layers::default().load().unwrap();
+    assert_eq!(loaded.config, Config::default());
+    assert_eq!(loaded.config.limits.max_message_bytes, ByteCount::mib(64));
+    assert_eq!(loaded.origin("limits.max_message_bytes"), None);
+}
+
+#[test]
+fn every_default_has_a_comment() {
+    let mut above = "";
+    for line in DEFAULTS.lines() {
+        let is_setting = line.contains(" = ") && !line.starts_with('#');
+        assert!(!is_setting || above.starts_with('#'), "no comment above: {line}");
+        above = line;
+    }
+}
+
+#[test]
+fn a_later_layer_wins() {
+    let file = "[server]\nlisten = \"127.0.0.1:1\"\nworkers = 1\n[rooms]\nlinger = \"1 s\"";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("confluo.toml");
+    fs::write(&path, file).unwrap();
+    let environment = [("CONFLUO__SERVER__LISTEN", "127.0.0.1:2"), ("CONFLUO__SERVER__WORKERS", "2"), ("PATH", "/bin")];
+    let layers = Layers {
+        file: Some(path.clone()),
+        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        flags: vec![("--listen", "server.listen", "127.0.0.1:3".to_owned())],
+    };
+    let loaded = layers.load().unwrap();
+    assert_eq!(loaded.config.server.listen.port(), 3);
+    assert_eq!(loaded.config.server.workers, 2);
+    assert_eq!(loaded.config.rooms.linger.as_secs(), 1);
+    assert_eq!(loaded.origin("server.listen"), Some("--listen"));
+    assert_eq!(loaded.origin("server.workers"), Some("CONFLUO__SERVER__WORKERS"));
+    assert_eq!(loaded.origin("rooms.linger"), path.to_str());
+}
+
+#[test]
+fn an_unknown_setting_names_itself_its_origin_and_what_is_near() {
+    let near =
+        ["limits.max_mesage_bytes (from /confluo.toml)", "did you mean max_message_bytes?", "max_document_bytes"];
+    check_refused("[limits]\nmax_mesage_bytes = 1", &[], &near);
+    check_refused("[limit]\nx = 1", &[], &["limit (from", "no such section; did you mean limits?", "sessions"]);
+    check_refused("", &[("CONFLUO__STORE__SPEED", "9")], &["store.speed (from CONFLUO__STORE__SPEED)", "engine"]);
+    check_refused("[log]\na = 1\n[store]\nb = 2", &[], &["log.a", "store.b"]);
+}
+
+#[test]
+fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
+    for (file, parts) in [
+        ("[rooms]\nlinger = \"soon\"", ["rooms.linger (from /confluo.toml)", "duration"]),
+        ("[limits]\nmax_message_bytes = \"many\"", ["limits.max_message_bytes (from /confluo.toml)", "64 KiB"]),
+        ("[server]\nlisten = \"here\"", ["server.listen (from /confluo.toml)", "socket address"]),
+        ("[store]\nengine = \"floppy\"", ["store.engine (from /confluo.toml)", "sled"]),
+        ("[log]\nfilter = \"a=b=c\"", ["log.filter (from /confluo.toml)", "warn,confluo_hub=debug"]),
+        (
+            "[sessions]\nfiller_interval = \"45 s\"",
+            ["sessions.filler_interval (from /confluo.toml)", "\"1s\" to \"29s\""],
+        ),
+        ("[metrics]\ntoken_file = \"/nowhere\"", ["metrics.token_file (from /confluo.toml)", "cannot read /nowhere"]),
+    ] {
+        check_refused(file, &[], &parts);
+    }
+    check_refused(
+        "",
+        &[("CONFLUO__SERVER__WORKERS", "two")],
+        &["server.workers (from CONFLUO__SERVER__WORKERS)", "two"],
+    );
+    check_refused("[server\n", &[], &["cannot read the configuration"]);
+}
+
+#[test]
+fn a_message_limit_below_the_document_limit_is_refused() {
+    let file = "[limits]\nmax_message_bytes = \"10 MiB\"\nmax_document_bytes = \"20 MiB\"";
+    check_refused(file, &[], &["limits.max_message_bytes (from", "\"20 MiB\"", "could never send it"]);
+}
+
+#[test]
+fn a_secret_comes_from_a_file_without_its_newline() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    fs::write(&path, "hunter2\n").unwrap();
+    let environment = [("CONFLUO__METRICS__TOKEN_FILE", path.to_str().unwrap())];
+    assert!(load("", &environment).unwrap().config.metrics.token.unwrap().matches("hunter2"));
+    check_refused("[metrics]\ntoken = \"x\"", &environment, &["metrics.token_file", "keep one of the two"]);
+}

@@ -1,0 +1,44 @@
+//! `[sessions]`: signs of life, and how a session ends.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Problems;
+
+/// Signs of life, and how a session ends.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionsConfig {
+    /// When nothing went out for so long, a harmless frame does.
+    #[serde(with = "humantime_serde")]
+    pub filler_interval: Duration,
+    /// How often to ping a silent connection.
+    #[serde(with = "humantime_serde")]
+    pub ping_interval: Duration,
+    /// A connection from which nothing came for so long is closed with 4508.
+    #[serde(with = "humantime_serde")]
+    pub no_sign_of_life_timeout: Duration,
+    /// How long to wait for the peer to answer a close.
+    #[serde(with = "humantime_serde")]
+    pub close_timeout: Duration,
+    /// Wait before a closing that the client caused.
+    #[serde(with = "humantime_serde")]
+    pub rejection_delay: Duration,
+}
+
+impl SessionsConfig {
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        let seconds = Duration::from_secs;
+        problems.check_range("sessions.filler_interval", &self.filler_interval, &(seconds(1)..=seconds(29)));
+        problems.check_range("sessions.ping_interval", &self.ping_interval, &(seconds(1)..=seconds(3600)));
+        let timeout = self.no_sign_of_life_timeout;
+        problems.check_range("sessions.no_sign_of_life_timeout", &timeout, &(seconds(2)..=seconds(86_400)));
+        problems.check("sessions.no_sign_of_life_timeout", timeout > self.ping_interval, || {
+            "it must be longer than sessions.ping_interval, or a silent client is gone before it is asked".to_owned()
+        });
+        let close = Duration::from_millis(100)..=seconds(60);
+        problems.check_range("sessions.close_timeout", &self.close_timeout, &close);
+        problems.check_range("sessions.rejection_delay", &self.rejection_delay, &(Duration::ZERO..=seconds(30)));
+    }
+}

@@ -1,0 +1,81 @@
+//! What the HTTP side needs of whatever serves documents: the one seam between the two.
+
+mod live;
+
+use std::io;
+
+use axum::response::Response;
+use bytes::Bytes;
+use confluo_hub::HubMetrics;
+use futures_util::future::BoxFuture;
+use http::request::Parts;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+pub use live::LiveDocuments;
+
+use crate::http::Connection;
+
+/// Serves documents to upgraded connections.
+pub trait Documents: Send + Sync + 'static {
+    /// Whether documents can be opened and edits made durable now. Asked by `/health/ready`; it must not wait.
+    fn readiness(&self) -> Readiness;
+
+    /// What it has counted so far.
+    fn metrics(&self) -> &HubMetrics;
+
+    /// Answers a WebSocket handshake on a path that no route owns. With an answer of 101 the socket is there as soon as
+    /// that answer is out ([`DocumentUpgrade::socket`]); serving it is a task of the implementor's own.
+    fn upgrade(&self, upgrade: DocumentUpgrade) -> Response;
+
+    /// Closes every session and makes everything durable; done when nothing is left to do. Called once, after the last
+    /// connection was accepted.
+    fn drain(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Whether the server can do its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It can.
+    Ready,
+    /// It cannot, because of this; words for an operator, without content of documents.
+    NotReady(String),
+}
+
+/// A request to open a document over a WebSocket.
+#[derive(Debug)]
+pub struct DocumentUpgrade {
+    /// Method, address with query, version and headers. The query may hold a token: never log it.
+    pub request: Parts,
+    /// Whose connection this is. Keep it as long as the socket: its place among the counted connections goes with it.
+    pub connection: Connection,
+    on_upgrade: OnUpgrade,
+}
+
+/// The bare socket after the answer 101.
+#[derive(Debug)]
+pub struct UpgradedSocket {
+    /// The stream, with `TCP_NODELAY` set.
+    pub stream: TcpStream,
+    /// What the client sent right behind its request, already read from the stream.
+    pub leftover: Bytes,
+    /// Keep it as long as the stream.
+    pub connection: Connection,
+}
+
+impl DocumentUpgrade {
+    pub(crate) fn new(mut request: Parts, connection: Connection) -> Option<Self> {
+        let on_upgrade = request.extensions.remove::<OnUpgrade>()?;
+        Some(Self { request, connection, on_upgrade })
+    }
+
+    /// Waits until the answer 101 is out, and takes the socket from the HTTP layer.
+    pub async fn socket(self) -> io::Result<UpgradedSocket> {
+        let upgraded = self.on_upgrade.await.map_err(io::Error::other)?;
+        let parts = upgraded
+            .downcast::<TokioIo<TcpStream>>()
+            .map_err(|_| io::Error::other("the connection does not stand on a TCP stream"))?;
+        Ok(UpgradedSocket { stream: parts.io.into_inner(), leftover: parts.read_buf, connection: self.connection })
+    }
+}

@@ -1,0 +1,17 @@
+//! The HTTP side: connections, routes, and what stands on them but documents.
+//!
+//! 1. [`listener`]: accepts sockets within their bound and serves HTTP/1 on each, until it is told to stop.
+//! 2. [`router`]: which path belongs to whom.
+//! 3. [`health`], [`metrics`], [`app`]: the answers that are not documents.
+//!
+//! A WebSocket upgrade on a path that no route owns is handed to [`Documents`](crate::Documents).
+
+mod app;
+mod health;
+mod listener;
+mod metrics;
+mod request_span;
+mod router;
+
+pub use listener::{Connection, serve};
+pub use router::{AppState, router};

@@ -1,0 +1,30 @@
+//! `/health/live`: the process answers. `/health/ready`: it can do its work, or why not.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use super::AppState;
+use crate::documents::Readiness;
+
+/// 200 as long as the process can answer at all.
+pub(super) async fn live() -> Response {
+    Json(json!({"status": "live"})).into_response()
+}
+
+/// 200, or 503 with the reason: the store is not writable, or the server is stopping.
+pub(super) async fn ready(State(state): State<AppState>) -> Response {
+    let readiness = if state.shutdown.is_cancelled() {
+        Readiness::NotReady("the server is shutting down".to_owned())
+    } else {
+        state.documents.readiness()
+    };
+    match readiness {
+        Readiness::Ready => Json(json!({"status": "ready"})).into_response(),
+        Readiness::NotReady(reason) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not ready", "reason": reason}))).into_response()
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Which path belongs to whom.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderMap, StatusCode, header};
+use tokio_util::sync::CancellationToken;
+
+use super::{Connection, app, health, metrics, request_span};
+use crate::config::Config;
+use crate::documents::{DocumentUpgrade, Documents};
+
+/// What every handler may look at.
+#[derive(Clone)]
+pub struct AppState {
+    /// The settings of this server.
+    pub config: Arc<Config>,
+    /// Whatever serves documents.
+    pub documents: Arc<dyn Documents>,
+    /// Cancelled when the server has begun to stop.
+    pub shutdown: CancellationToken,
+}
+
+/// All routes. What no route owns is a document if it asks for a WebSocket, and the browser app if not.
+pub fn router(state: AppState) -> Router {
+    let body_limit = DefaultBodyLimit::max(state.config.http.max_body_bytes.as_usize());
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(document_or_app)
+        .layer(body_limit)
+        .layer(middleware::from_fn_with_state(state.clone(), limit_time))
+        .layer(middleware::from_fn(request_span::trace_request))
+        .with_state(state)
+}
+
+async fn document_or_app(State(state): State<AppState>, request: Request) -> Response {
+    if !asks_for_websocket(request.headers()) {
+        return app::serve(&request);
+    }
+    let (mut parts, _body) = request.into_parts();
+    let Some(connection) = parts.extensions.remove::<Connection>() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    match DocumentUpgrade::new(parts, connection) {
+        Some(upgrade) => state.documents.upgrade(upgrade),
+        None => (StatusCode::BAD_REQUEST, "an upgrade needs HTTP/1.1 and `connection: upgrade`\n").into_response(),
+    }
+}
+
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::UPGRADE).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
+
+async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(state.config.http.request_timeout, next.run(request)).await;
+    answer.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response())
+}

@@ -1,0 +1,29 @@
+//! One running server: the HTTP side and the documents behind it, from a listener to a clean end.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::config::Config;
+use crate::documents::Documents;
+use crate::http::{self, AppState};
+
+/// Serves on `listener` until `shutdown`, then drains: no new connections, sessions told and closed, everything on disk.
+/// The caller chooses the port and bounds how long the end may take.
+pub async fn run(
+    listener: TcpListener,
+    config: Arc<Config>,
+    documents: Arc<dyn Documents>,
+    shutdown: CancellationToken,
+) {
+    let state = AppState { config: Arc::clone(&config), documents: Arc::clone(&documents), shutdown: shutdown.clone() };
+    let serving = http::serve(listener, http::router(state), &config.http, shutdown.clone());
+    let draining = async {
+        shutdown.cancelled().await;
+        documents.drain().await;
+    };
+    tokio::join!(serving, draining);
+    info!("stopped; everything is on disk");
+}

@@ -1,0 +1,67 @@
+//! A WebSocket as the hub's sessions see it.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use confluo_hub::{Received, SessionSocket, SocketLost};
+use confluo_protocol::{CloseCode, Frame};
+use confluo_ws::{Incoming, WebSocket, WsError};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// One client's WebSocket.
+pub(crate) struct ClientSocket<S> {
+    socket: WebSocket<S>,
+    is_closing: bool,
+}
+
+impl<S> ClientSocket<S> {
+    /// Takes over a WebSocket whose upgrade is done.
+    pub(crate) fn new(socket: WebSocket<S>) -> Self {
+        Self { socket, is_closing: false }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> SessionSocket for ClientSocket<S> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        let incoming = std::task::ready!(self.socket.poll_receive(cx));
+        Poll::Ready(match incoming {
+            Ok(Incoming::Message { bytes, is_text: false }) => Received::Message(bytes),
+            Ok(Incoming::Message { is_text: true, .. }) => {
+                let reason = "a text message; this protocol is binary".to_owned();
+                Received::Refused { code: CloseCode::Malformed, reason }
+            }
+            Ok(Incoming::Ping | Incoming::Pong(_)) => Received::Activity,
+            Err(error @ WsError::MessageTooLarge { .. }) => {
+                Received::Refused { code: CloseCode::TooLarge, reason: error.to_string() }
+            }
+            Err(error @ WsError::Protocol(_)) => {
+                Received::Refused { code: CloseCode::Malformed, reason: error.to_string() }
+            }
+            Ok(Incoming::Closed(_)) | Err(_) => Received::Closed,
+        })
+    }
+
+    fn activity(&self) -> u32 {
+        self.socket.activity()
+    }
+
+    fn encode(frame: Frame) -> Bytes {
+        frame.into_wire()
+    }
+
+    fn encode_ping() -> Bytes {
+        confluo_ws::frame::ping(&[])
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Result<(), SocketLost>> {
+        self.socket.poll_send(cx, frames).map_err(|_| SocketLost)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, code: CloseCode, reason: &str) -> Poll<()> {
+        if !std::mem::replace(&mut self.is_closing, true) {
+            self.socket.begin_close(code.code(), reason);
+        }
+        self.socket.poll_close(cx).map(|_| ())
+    }
+}

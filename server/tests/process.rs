@@ -1,0 +1,125 @@
+//! The binary itself: what it prints, how it is told to stop, and with which code it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+fn confluo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    confluo(arguments).output().unwrap()
+}
+
+/// A served process, killed if a test fails.
+struct Served {
+    child: Child,
+    address: SocketAddr,
+    /// Keeps the log's pipe open: a process whose log nobody reads would stop at its next line.
+    log: BufReader<std::process::ChildStderr>,
+    _data: tempfile::TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("data");
+        let mut command = confluo(&["serve", "--listen", "127.0.0.1:0", "--data-dir", folder.to_str().unwrap()]);
+        let mut child = command.env("CONFLUO__LOG__FORMAT", "json").spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert_ne!(log.read_line(&mut line).unwrap(), 0, "the server ended before it served");
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if let Some(address) = event["address"].as_str() {
+                break address.parse().unwrap();
+            }
+        };
+        Self { child, address, log, _data: data }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// The exit code, and what was logged until then.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_signal_stops_the_server_cleanly() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let served = Served::start();
+        let mut stream = TcpStream::connect(served.address).unwrap();
+        stream.write_all(b"GET /health/live?token=hunter2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        served.signal(signal);
+        let (code, log) = served.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("everything is on disk") && !log.contains("hunter2"), "{log}");
+    }
+}
+
+#[test]
+fn a_taken_address_is_explained() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let data = tempfile::tempdir().unwrap();
+    let output = run(&["serve", "--listen", &address, "--data-dir", data.path().to_str().unwrap()]);
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(message.contains(&format!("cannot listen on {address}")) && message.contains("--listen"), "{message}");
+}
+
+#[test]
+fn the_effective_configuration_says_where_it_came_from() {
+    let output = confluo(&["config", "print", "--listen", "127.0.0.1:9"])
+        .env("CONFLUO__METRICS__TOKEN", "hunter2")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("listen = \"127.0.0.1:9\"  # from --listen"), "{text}");
+    assert!(text.contains("token = \"[secret]\"  # from CONFLUO__METRICS__TOKEN"), "{text}");
+    assert!(text.contains("max_message_bytes = \"64 MiB\"\n"), "{text}");
+}
+
+#[test]
+fn the_printed_defaults_are_a_configuration_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("confluo.toml");
+    std::fs::write(&path, run(&["config", "print", "--defaults"]).stdout).unwrap();
+    let output = run(&["config", "check", "--config", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_fails_with_its_reason() {
+    let output = confluo(&["config", "check"]).env("CONFLUO__SERVER__LISTENN", "x").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        message.contains("server.listenn (from CONFLUO__SERVER__LISTENN)") && message.contains("did you mean listen?")
+    );
+}
