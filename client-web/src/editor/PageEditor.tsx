@@ -1,0 +1,85 @@
+import type { Editor } from '@tiptap/core'
+import { Collaboration } from '@tiptap/extension-collaboration'
+import { CollaborationCaret } from '@tiptap/extension-collaboration-caret'
+import { Placeholder } from '@tiptap/extensions'
+import { EditorContent, useEditor } from '@tiptap/react'
+import { type ReactElement, useEffect } from 'react'
+import type { Awareness } from 'y-protocols/awareness'
+import type { Person } from '../model/presence.ts'
+import type { Space } from '../model/space.ts'
+import { pageExtensions } from './extensions.ts'
+import { InsertImages, type StoreImage } from './insert-images.ts'
+import { SlashMenu } from './SlashMenu.tsx'
+import { Toolbar } from './Toolbar.tsx'
+import './page.css'
+
+interface PageEditorProps {
+  space: Space
+  awareness: Awareness
+  person: Person
+  isEditable: boolean
+  storeImage: StoreImage
+  /** Given the editor while it lives: for import and export. */
+  onEditor: (editor: Editor | null) => void
+}
+
+/** The rich-text page of a space. */
+export default function PageEditor(props: PageEditorProps): ReactElement | null {
+  const { space, awareness, person, isEditable, storeImage, onEditor } = props
+  const editor = useEditor(
+    {
+      editable: isEditable,
+      immediatelyRender: true,
+      shouldRerenderOnTransaction: false,
+      extensions: [
+        ...pageExtensions(),
+        Placeholder.configure({ placeholder: 'Write here. Type / for headings, lists, tables and more.' }),
+        Collaboration.configure({ fragment: space.page }),
+        CollaborationCaret.configure({ provider: { awareness }, user: { ...person }, render: renderCaret }),
+        InsertImages.configure({ storeImage }),
+        SlashMenu,
+      ],
+      editorProps: {
+        attributes: {
+          class: 'page-text',
+          'aria-label': 'Page',
+          role: 'textbox',
+          'aria-multiline': 'true',
+          spellcheck: 'true',
+        },
+      },
+    },
+    [space, awareness],
+  )
+
+  useEffect(() => {
+    editor?.setEditable(isEditable)
+  }, [editor, isEditable])
+
+  // The caret extension writes the name only when it starts; what changes later is written here.
+  useEffect(() => awareness.setLocalStateField('user', person), [awareness, person])
+
+  useEffect(() => {
+    onEditor(editor)
+    return () => onEditor(null)
+  }, [editor, onEditor])
+
+  if (editor === null) return null
+  return (
+    <div className="page-editor">
+      {isEditable && <Toolbar editor={editor} storeImage={storeImage} />}
+      <div className="page-scroll">
+        <EditorContent editor={editor} />
+      </div>
+    </div>
+  )
+}
+
+function renderCaret(user: Record<string, unknown>): HTMLElement {
+  const caret = document.createElement('span')
+  caret.className = 'remote-caret'
+  caret.style.setProperty('--person', String(user.color))
+  // The name is drawn by the style sheet, so that it is no part of the text: not read out, not found, not copied.
+  caret.dataset.name = String(user.name)
+  return caret
+}

@@ -1,0 +1,233 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Awareness } from 'y-protocols/awareness'
+import * as Y from 'yjs'
+import { ConfluoSync, type SyncOptions } from './confluo-sync.ts'
+import { FakeServer } from './fake-server.ts'
+
+let server: FakeServer
+let open: ConfluoSync[] = []
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  server = new FakeServer()
+})
+
+afterEach(() => {
+  for (const sync of open) sync.destroy()
+  open = []
+  vi.useRealTimers()
+})
+
+function client(options: Partial<SyncOptions> = {}): {
+  doc: Y.Doc
+  sync: ConfluoSync
+  type: (text: string) => void
+} {
+  const doc = new Y.Doc()
+  const sync = new ConfluoSync({
+    serverUrl: 'ws://server/sync',
+    document: 'minutes',
+    doc,
+    awareness: new Awareness(doc),
+    lineage: null,
+    onLineage: () => {},
+    unsaved: 0,
+    tabs: false,
+    WebSocketPolyfill: server.WebSocket,
+    ...options,
+  })
+  open.push(sync)
+  sync.connect()
+  return { doc, sync, type: (text) => doc.getText('t').insert(0, text) }
+}
+
+test('an edit is saving until the server says that it is on disk', () => {
+  const { sync, type } = client()
+  expect(sync.status.kind).toBe('connecting')
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  expect(sync.status).toEqual({ kind: 'saved' })
+
+  type('a')
+  expect(sync.status).toEqual({ kind: 'saving', unsaved: 1 })
+  vi.advanceTimersByTime(100)
+  type('b')
+  server.answerProbe()
+  expect(sync.status, 'the answer covers the first edit only').toEqual({ kind: 'saving', unsaved: 1 })
+  vi.advanceTimersByTime(100)
+  server.answerProbe()
+  expect(sync.status).toEqual({ kind: 'saved' })
+})
+
+test('a probe leaves after the edit that it asks about', () => {
+  const { type } = client()
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  server.sent.length = 0
+  vi.advanceTimersByTime(100)
+  type('a')
+  vi.advanceTimersByTime(100)
+  expect(server.sent.map((message) => message.type)).toEqual([0, 102])
+})
+
+test('a server that never answers is live, never saved', () => {
+  const { sync, type } = client()
+  server.open()
+  type('a')
+  vi.advanceTimersByTime(10_000)
+  expect(sync.status).toEqual({ kind: 'live' })
+})
+
+test('nothing is asked before the server has been sent what it lacks', () => {
+  const { type } = client({ unsaved: 3 })
+  type('offline')
+  server.socket.open()
+  vi.advanceTimersByTime(1000)
+  expect(server.probes, 'step 1 of the server has not come').toHaveLength(0)
+})
+
+test('offline edits are counted, kept over a reconnect, and saved by its answer', () => {
+  const { sync, type } = client({ unsaved: 2 })
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.probes.length = 0
+  server.socket.closeWith(1006)
+  type('a')
+  expect(sync.status).toMatchObject({ kind: 'reconnecting', unsaved: 3 })
+  vi.advanceTimersByTime(20_000)
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  expect(sync.status).toEqual({ kind: 'saved' })
+  expect(server.doc.getText('t').toString()).toBe('a')
+})
+
+test('an answer to a probe of an earlier connection says nothing', () => {
+  const { sync, type } = client()
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  type('a')
+  vi.advanceTimersByTime(100)
+  const stale = server.probes.splice(0)
+  server.socket.closeWith(1006)
+  vi.advanceTimersByTime(20_000)
+  server.open()
+  server.probes.push(...stale)
+  server.answerProbe()
+  expect(sync.status).toEqual({ kind: 'saving', unsaved: 1 })
+})
+
+test('refused edits stay unsaved and turn the client read-only', () => {
+  const { sync, type } = client()
+  server.open()
+  type('a')
+  vi.advanceTimersByTime(100)
+  server.answerProbe(true)
+  expect(sync.status).toEqual({ kind: 'read-only', refused: true })
+  expect(sync.unsaved).toBe(1)
+  expect(sync.canWrite).toBe(false)
+})
+
+test('the time of the next attempt is the one that the provider keeps', () => {
+  const { sync } = client()
+  server.open()
+  server.socket.closeWith(1006)
+  const status = sync.status
+  if (status.kind !== 'reconnecting') throw new Error(status.kind)
+  const attempts = server.sockets.length
+  vi.advanceTimersByTime(status.retryAt - Date.now() - 1)
+  expect(server.sockets).toHaveLength(attempts)
+  vi.advanceTimersByTime(1)
+  expect(server.sockets).toHaveLength(attempts + 1)
+})
+
+test.each([
+  [4401, 'unauthorised'],
+  [4403, 'forbidden'],
+  [4404, 'no-such-document'],
+  [4409, 'document-reset'],
+  [4413, 'too-large'],
+])('%i stops for good', (code, name) => {
+  const { sync } = client()
+  server.open()
+  server.socket.closeWith(code, 'because')
+  expect(sync.status).toMatchObject({ kind: 'stopped', detail: 'because', reason: { name } })
+  const attempts = server.sockets.length
+  vi.advanceTimersByTime(60_000)
+  expect(server.sockets).toHaveLength(attempts)
+})
+
+test('a device without a network is offline, and comes back at once with it', () => {
+  const { sync } = client()
+  server.open()
+  sync.setNetwork(false)
+  server.socket.closeWith(1006)
+  expect(sync.status).toMatchObject({ kind: 'offline' })
+  const attempts = server.sockets.length
+  sync.setNetwork(true)
+  expect(server.sockets).toHaveLength(attempts + 1)
+})
+
+test('the lineage goes along, is learned, and goes along the next time', () => {
+  const learned: string[] = []
+  client({ onLineage: (lineage) => learned.push(lineage) })
+  expect(server.socket.url).toBe('ws://server/sync/minutes?lineage=')
+  server.open()
+  server.tellLineage('l-1')
+  expect(learned).toEqual(['l-1'])
+  server.socket.closeWith(1001)
+  vi.advanceTimersByTime(20_000)
+  expect(server.socket.url).toBe('ws://server/sync/minutes?lineage=l-1')
+})
+
+test('a token goes in the subprotocol and in the first message, never in the address', () => {
+  const { sync } = client({ token: { current: () => 'a.b.c' } })
+  expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.a.b.c'])
+  expect(server.socket.url).not.toContain('a.b.c')
+  server.open()
+  expect(server.sent).toContainEqual({ type: 2, text: 'a.b.c' })
+  server.tellAccess('read')
+  expect(sync.status).toEqual({ kind: 'read-only', refused: false })
+})
+
+test('a token is renewed before it runs out, on the same connection', async () => {
+  const refresh = vi.fn(async () => 'fresh')
+  client({ token: { current: () => tokenThatEnds(60), refresh } })
+  server.open()
+  await vi.advanceTimersByTimeAsync(31_000)
+  expect(refresh).toHaveBeenCalledOnce()
+  expect(server.sent).toContainEqual({ type: 2, text: 'fresh' })
+  expect(server.sockets).toHaveLength(1)
+})
+
+test('an expired token is renewed before coming back', async () => {
+  let token = 'old'
+  const refresh = async () => {
+    token = 'new'
+    return token
+  }
+  client({ token: { current: () => token, refresh } })
+  server.open()
+  server.socket.closeWith(4501)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.new'])
+})
+
+test('whoever was there before a reconnect is seen again at once', async () => {
+  const doc = new Y.Doc()
+  const awareness = new Awareness(doc)
+  client({ doc, awareness })
+  server.open()
+  awareness.states.set(7, { user: {} })
+  awareness.meta.set(7, { clock: 3, lastUpdated: 0 })
+  server.socket.closeWith(1006)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(awareness.meta.has(7)).toBe(false)
+})
+
+function tokenThatEnds(inSeconds: number): string {
+  return `head.${btoa(JSON.stringify({ exp: Date.now() / 1000 + inSeconds }))}.signature`
+}

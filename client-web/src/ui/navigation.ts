@@ -1,0 +1,30 @@
+import { useSyncExternalStore } from 'react'
+import { parseSpaceName, type SpaceName } from '../model/space-name.ts'
+
+export type Route = { kind: 'home' } | { kind: 'space'; name: SpaceName } | { kind: 'unknown' }
+
+export function spacePath(name: SpaceName): string {
+  return `/s/${encodeURIComponent(name)}`
+}
+
+export function readRoute(path: string): Route {
+  if (path === '/' || path === '/index.html') return { kind: 'home' }
+  if (!path.startsWith('/s/')) return { kind: 'unknown' }
+  const name = parseSpaceName(path)
+  return name === null ? { kind: 'unknown' } : { kind: 'space', name }
+}
+
+export function navigate(path: string): void {
+  window.history.pushState(null, '', path)
+  window.dispatchEvent(new PopStateEvent('popstate'))
+}
+
+export function usePath(): string {
+  return useSyncExternalStore(
+    (changed) => {
+      window.addEventListener('popstate', changed)
+      return () => window.removeEventListener('popstate', changed)
+    },
+    () => window.location.pathname,
+  )
+}

@@ -1,0 +1,22 @@
+import { type ReactElement, useEffect, useState } from 'react'
+import type { SpaceName } from '../../model/space-name.ts'
+import { OpenSpace } from './OpenSpace.tsx'
+import { SpaceFrame } from './SpaceFrame.tsx'
+import { openSession, type SpaceSession } from './session.ts'
+import '../../styles/space.css'
+
+/** Opens the session of a space, and closes it when the space is left. */
+export default function SpacePage({ name }: { name: SpaceName }): ReactElement {
+  const [session, setSession] = useState<SpaceSession | null>(null)
+  useEffect(() => {
+    const closing = new AbortController()
+    void openSession(name, closing.signal).then((opened) => {
+      if (!closing.signal.aborted) setSession(opened)
+    })
+    return () => {
+      setSession(null)
+      closing.abort()
+    }
+  }, [name])
+  return session === null ? <SpaceFrame /> : <OpenSpace session={session} />
+}

@@ -1,0 +1,95 @@
+import { type ReactElement, useEffect, useRef, useState } from 'react'
+import type { ConfluoSync, SyncStatus } from '../../sync/index.ts'
+import { useSyncStatus } from './hooks.ts'
+import { statusWords } from './status-words.ts'
+
+/** *Saved* is shown only when it has held this long, so that typing does not make the line flicker. */
+const SETTLED_MS = 400
+
+interface StatusLineProps {
+  sync: ConfluoSync
+  keepsCopy: boolean
+}
+
+/** Always visible, and never better than the truth. */
+export function StatusLine({ sync, keepsCopy }: StatusLineProps): ReactElement {
+  const status = useCalmStatus(useSyncStatus(sync))
+  const now = useNow(status.kind === 'reconnecting')
+  const words = statusWords(status, now)
+  const kept =
+    words.kept === null ? null : keepsCopy ? words.kept : words.kept.replace('kept here', 'in this tab only')
+  return (
+    <div className={`status ${words.tone}`} data-status={status.kind} title={explain(status, keepsCopy)}>
+      <span className="status-dot" aria-hidden="true" />
+      <span className="status-text">{words.text}</span>
+      {kept !== null && <span className="status-kept">{kept}</span>}
+      {status.kind === 'reconnecting' && (
+        <button type="button" className="link" onClick={() => sync.reconnectNow()}>
+          now
+        </button>
+      )}
+      <Announcement status={status} kept={kept} />
+    </div>
+  )
+}
+
+/** Says the turns that matter, and not every save. */
+function Announcement({ status, kept }: { status: SyncStatus; kept: string | null }): ReactElement {
+  const wasAway = useRef(false)
+  const [text, setText] = useState('')
+  const { kind } = status
+  useEffect(() => {
+    const isAway = kind === 'offline' || kind === 'reconnecting' || kind === 'stopped'
+    if (isAway && !wasAway.current) setText(`Not connected. ${kept ?? 'Your edits are kept here.'}`)
+    else if (wasAway.current && (kind === 'saved' || kind === 'live'))
+      setText('Connected again. Everything is in step.')
+    else if (kind === 'read-only') setText('Read-only: you can look, but not edit.')
+    if (isAway) wasAway.current = true
+    else if (kind !== 'connecting' && kind !== 'saving') wasAway.current = false
+  }, [kind, kept])
+  return (
+    <span className="visually-hidden" role="status">
+      {text}
+    </span>
+  )
+}
+
+function explain(status: SyncStatus, keepsCopy: boolean): string {
+  const here = keepsCopy ? 'A copy is kept in this browser.' : 'This browser keeps no copy.'
+  switch (status.kind) {
+    case 'saved':
+      return `The server has everything on disk. ${here}`
+    case 'saving':
+      return `Waiting for the server to say that it is on disk. ${here}`
+    case 'live':
+      return `In step with the server. ${here}`
+    case 'reconnecting':
+      return `${status.reason.meaning} ${status.reason.advice}`
+    case 'stopped':
+      return `${status.reason.meaning} ${status.reason.advice}`
+    default:
+      return here
+  }
+}
+
+function useCalmStatus(status: SyncStatus): SyncStatus {
+  const [shown, setShown] = useState(status)
+  const mustSettle = status.kind === 'saved' && shown.kind === 'saving'
+  useEffect(() => {
+    if (!mustSettle) return setShown(status)
+    const timer = setTimeout(() => setShown(status), SETTLED_MS)
+    return () => clearTimeout(timer)
+  }, [status, mustSettle])
+  return mustSettle ? shown : status
+}
+
+function useNow(isTicking: boolean): number {
+  const [now, setNow] = useState(() => Date.now())
+  useEffect(() => {
+    if (!isTicking) return
+    setNow(Date.now())
+    const timer = setInterval(() => setNow(Date.now()), 500)
+    return () => clearInterval(timer)
+  }, [isTicking])
+  return now
+}

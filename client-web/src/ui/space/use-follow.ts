@@ -1,0 +1,88 @@
+import { useCallback, useEffect, useRef, useState } from 'react'
+import type { Awareness } from 'y-protocols/awareness'
+import { type Pane, type Peer, readPeers } from '../../model/presence.ts'
+import type { BoardApi } from '../../whiteboard/board-api.ts'
+import { setPresence } from './hooks.ts'
+
+const SCROLL_INTERVAL_MS = 100
+
+interface Follow {
+  followed: number | null
+  /** The colour of whom I follow, for the frame round the window. */
+  color: string | null
+  toggle: (clientId: number) => void
+  tellPageScroll: (target: EventTarget) => void
+}
+
+/** Shows what somebody else looks at until I touch anything, they leave, or I ask it to stop. */
+export function useFollow(
+  awareness: Awareness,
+  peers: readonly Peer[],
+  board: BoardApi | null,
+  showPane: (pane: Pane) => void,
+): Follow {
+  const [followed, setFollowed] = useState<number | null>(null)
+  const show = useRef(showPane)
+  show.current = showPane
+  const peer = peers.find((candidate) => candidate.clientId === followed) ?? null
+  const isGone = followed !== null && peer === null
+
+  useEffect(() => {
+    if (isGone) setFollowed(null)
+  }, [isGone])
+
+  useEffect(() => {
+    if (followed === null) return
+    let lastView = ''
+    let lastScroll = Number.NaN
+    const look = (): void => {
+      const current = readPeers(awareness).find((candidate) => candidate.clientId === followed)
+      if (current === undefined) return
+      show.current(current.pane)
+      const viewKey = JSON.stringify(current.boardView)
+      if (current.boardView !== null && viewKey !== lastView) board?.look(current.boardView)
+      lastView = viewKey
+      if (current.pageScroll !== lastScroll) scrollPage(current.pageScroll)
+      lastScroll = current.pageScroll
+    }
+    const stop = (event: Event): void => {
+      if (!(event.target instanceof Element) || event.target.closest('.space-header') === null)
+        setFollowed(null)
+    }
+    look()
+    awareness.on('change', look)
+    const gestures = ['pointerdown', 'wheel', 'keydown'] as const
+    for (const gesture of gestures) window.addEventListener(gesture, stop, { capture: true, passive: true })
+    return () => {
+      awareness.off('change', look)
+      for (const gesture of gestures) window.removeEventListener(gesture, stop, { capture: true })
+    }
+  }, [followed, awareness, board])
+
+  const lastToldAt = useRef(0)
+  const tellPageScroll = useCallback(
+    (target: EventTarget) => {
+      const now = performance.now()
+      if (!(target instanceof HTMLElement) || !target.matches('.page-scroll')) return
+      if (now - lastToldAt.current < SCROLL_INTERVAL_MS) return
+      lastToldAt.current = now
+      const room = target.scrollHeight - target.clientHeight
+      setPresence(
+        awareness,
+        'pageScroll',
+        room <= 0 ? 0 : Math.round((target.scrollTop / room) * 1000) / 1000,
+      )
+    },
+    [awareness],
+  )
+  const toggle = useCallback(
+    (clientId: number) => setFollowed((current) => (current === clientId ? null : clientId)),
+    [],
+  )
+  return { followed, color: peer?.user.color ?? null, toggle, tellPageScroll }
+}
+
+function scrollPage(share: number): void {
+  const page = document.querySelector('.page-scroll')
+  page?.scrollTo({ top: share * (page.scrollHeight - page.clientHeight) })
+}

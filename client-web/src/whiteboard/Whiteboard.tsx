@@ -1,0 +1,215 @@
+import { CaptureUpdateAction, Excalidraw, MainMenu } from '@excalidraw/excalidraw'
+import type {
+  AppState,
+  BinaryFileData,
+  ExcalidrawImperativeAPI,
+  LibraryItems,
+} from '@excalidraw/excalidraw/types'
+import { type ReactElement, useCallback, useEffect, useRef, useState } from 'react'
+import type { Awareness } from 'y-protocols/awareness'
+import type { BoardPointer, BoardView } from '../model/presence.ts'
+import type { Space, StoredFile } from '../model/space.ts'
+import '@excalidraw/excalidraw/index.css'
+import { BoardBinding, type Scene } from './binding.ts'
+import { type BoardApi, boardApi } from './board-api.ts'
+import type { BoardElement } from './facets.ts'
+import { nameControls } from './labels.ts'
+import { loadShapes } from './library.ts'
+import { showPeers } from './peers.ts'
+import { browserSchedule } from './schedule.ts'
+import './whiteboard.css'
+
+/** A pointer moves this often for others; Excalidraw smooths what is between. */
+const POINTER_INTERVAL_MS = 50
+
+interface WhiteboardProps {
+  space: Space
+  awareness: Awareness
+  isEditable: boolean
+  theme: 'light' | 'dark'
+  library: { load: () => unknown[] | null; save: (items: readonly unknown[]) => void }
+  /** Makes an image small enough for the document; null when it was refused (and the person told why). */
+  storeFile: (file: StoredFile) => Promise<StoredFile | null>
+  onPointer: (pointer: BoardPointer) => void
+  onSelection: (ids: string[]) => void
+  onView: (view: BoardView) => void
+  /** Given the board while it lives: for import, export and following. */
+  onBoard: (board: BoardApi | null) => void
+}
+
+type ExcalidrawElements = Parameters<ExcalidrawImperativeAPI['updateScene']>[0]['elements']
+
+/** The whiteboard of a space: Excalidraw, bound to its document. */
+export default function Whiteboard(props: WhiteboardProps): ReactElement {
+  const { space, awareness, isEditable, theme } = props
+  const [api, setApi] = useState<ExcalidrawImperativeAPI | null>(null)
+  // Excalidraw gives its API away before it has set up its own scene, which would wipe out what we show.
+  const [isReady, setReady] = useState(false)
+  const binding = useRef<BoardBinding | null>(null)
+  const latest = useRef(props)
+  latest.current = props
+  const seen = useRef({ selection: '', view: '', files: new Set<string>() })
+  const lastPointerAt = useRef(0)
+  const root = useRef<HTMLDivElement>(null)
+
+  useEffect(() => {
+    if (api === null || !isReady) return
+    const current = new BoardBinding(space, sceneOf(api), browserSchedule)
+    current.readOnly = !latest.current.isEditable
+    binding.current = current
+    const board = boardApi(api, current)
+    latest.current.onBoard(board)
+    const stopFraming = frameContent(space, current, board)
+    const stopPeers = showPeers(awareness, (collaborators) => api.updateScene({ collaborators }))
+    const write = (): void => current.writeNow()
+    window.addEventListener('pagehide', write)
+    return () => {
+      window.removeEventListener('pagehide', write)
+      stopPeers()
+      stopFraming()
+      current.destroy()
+      binding.current = null
+      latest.current.onBoard(null)
+    }
+  }, [api, isReady, space, awareness])
+
+  useEffect(() => {
+    if (binding.current !== null) binding.current.readOnly = !isEditable
+  }, [isEditable])
+
+  const keepFile = useCallback(async (file: BinaryFileData): Promise<void> => {
+    const { id, mimeType, dataURL, created } = file
+    const stored = await latest.current.storeFile({ mimeType, dataURL, created })
+    if (stored !== null) binding.current?.addFile(id, stored)
+  }, [])
+
+  const onChange = useCallback(
+    (elements: readonly object[], state: AppState, files: Record<string, BinaryFileData>): void => {
+      // It reports changes only when it has finished loading.
+      setReady(true)
+      if (binding.current === null) return
+      binding.current.sceneChanged(elements as readonly BoardElement[])
+      const { current } = seen
+      for (const id in files) {
+        const file = files[id]
+        if (file === undefined || current.files.has(id)) continue
+        current.files.add(id)
+        if (!space.files.has(id)) void keepFile(file)
+      }
+      const selection = Object.keys(state.selectedElementIds)
+      const selectionKey = selection.join(' ')
+      if (selectionKey !== current.selection) {
+        current.selection = selectionKey
+        latest.current.onSelection(selection)
+      }
+      const viewKey = `${state.scrollX} ${state.scrollY} ${state.zoom.value} ${state.width} ${state.height}`
+      if (viewKey !== current.view) {
+        current.view = viewKey
+        latest.current.onView(viewOf(state))
+        // After React has painted the new zoom.
+        requestAnimationFrame(() => root.current && nameControls(root.current))
+      }
+    },
+    [space, keepFile],
+  )
+
+  return (
+    <div className="whiteboard" ref={root}>
+      <Excalidraw
+        excalidrawAPI={setApi}
+        initialData={() => initialData(latest.current.library.load())}
+        onChange={onChange}
+        onPointerUpdate={({ pointer, button }) => {
+          const now = performance.now()
+          if (now - lastPointerAt.current < POINTER_INTERVAL_MS && button === 'up') return
+          lastPointerAt.current = now
+          latest.current.onPointer({ x: pointer.x, y: pointer.y, tool: pointer.tool, button })
+        }}
+        onLibraryChange={(items) => latest.current.library.save(items)}
+        theme={theme}
+        viewModeEnabled={!isEditable}
+        isCollaborating
+        aiEnabled={false}
+        validateEmbeddable={false}
+        handleKeyboardGlobally={false}
+        detectScroll
+        UIOptions={{
+          canvasActions: {
+            loadScene: false,
+            export: false,
+            saveToActiveFile: false,
+            toggleTheme: false,
+            saveAsImage: false,
+          },
+        }}
+      >
+        <MainMenu>
+          <MainMenu.DefaultItems.SearchMenu />
+          <MainMenu.DefaultItems.Help />
+          <MainMenu.DefaultItems.ClearCanvas />
+        </MainMenu>
+      </Excalidraw>
+    </div>
+  )
+}
+
+/** Shows the whole drawing once: at once when it is here, or when it first arrives from others. */
+function frameContent(space: Space, binding: BoardBinding, board: BoardApi): () => void {
+  if (space.board.size > 0) {
+    board.showAll()
+    return () => {}
+  }
+  const onFirst = (_event: unknown, transaction: { local: boolean }): void => {
+    space.board.unobserve(onFirst)
+    if (transaction.local) return
+    requestAnimationFrame(() => {
+      binding.showNow()
+      board.showAll()
+    })
+  }
+  space.board.observe(onFirst)
+  return () => space.board.unobserve(onFirst)
+}
+
+function initialData(library: unknown[] | null) {
+  const libraryItems = (library ?? loadShapes()) as LibraryItems
+  return {
+    elements: [],
+    appState: { viewBackgroundColor: 'transparent', currentItemFontFamily: 5 },
+    libraryItems,
+  }
+}
+
+function sceneOf(api: ExcalidrawImperativeAPI): Scene {
+  return {
+    elements: () => api.getSceneElementsIncludingDeleted() as readonly BoardElement[],
+    replace: (elements) =>
+      api.updateScene({
+        elements: elements as unknown as NonNullable<ExcalidrawElements>,
+        captureUpdate: CaptureUpdateAction.NEVER,
+      }),
+    isHeld: (id) => heldIds(api.getAppState()).includes(id),
+    addFiles: (files) => api.addFiles(files as unknown as BinaryFileData[]),
+  }
+}
+
+/** The elements that a gesture of Excalidraw refers to by reference, or whose text is being typed. */
+function heldIds(state: AppState): (string | undefined)[] {
+  return [
+    state.newElement?.id,
+    state.resizingElement?.id,
+    state.multiElement?.id,
+    state.editingTextElement?.id,
+    state.editingLinearElement?.elementId,
+  ]
+}
+
+function viewOf(state: AppState): BoardView {
+  const zoom = state.zoom.value
+  return {
+    centerX: state.width / 2 / zoom - state.scrollX,
+    centerY: state.height / 2 / zoom - state.scrollY,
+    width: state.width / zoom,
+    height: state.height / zoom,
+  }
+}
