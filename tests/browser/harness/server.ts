@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const TARGET = fileURLToPath(new URL('../../../target', import.meta.url))
+const START_DEADLINE_MS = 30_000
+
+/** The real server binary, on a port and a data folder of its own. */
+export class Server {
+  readonly port: number
+  readonly #dataFolder: string
+  readonly #settings: Record<string, string>
+  #process: ChildProcess | null = null
+  #log = ''
+
+  private constructor(port: number, settings: Record<string, string>) {
+    this.port = port
+    this.#settings = settings
+    this.#dataFolder = mkdtempSync(join(tmpdir(), 'confluo-browser-'))
+  }
+
+  /** `settings` go into the environment, as `CONFLUO__SECTION__KEY`. */
+  static async start(settings: Record<string, string> = {}): Promise<Server> {
+    const server = new Server(await freePort(), settings)
+    await server.start()
+    return server
+  }
+
+  /** `localhost` and not an address, because browsers give it what they otherwise give only to https. */
+  get url(): string {
+    return `http://localhost:${this.port}`
+  }
+
+  async start(): Promise<void> {
+    const child = spawn(
+      binary(),
+      ['serve', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.#dataFolder],
+      { env: { ...process.env, ...this.#settings }, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    this.#process = child
+    this.#log = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (bytes: Buffer) => {
+        this.#log += bytes.toString()
+      })
+    }
+    await this.#ready(child)
+  }
+
+  /** Ends it as a crash does: no goodbye, no last write. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** Ends it and removes its data. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+    rmSync(this.#dataFolder, { recursive: true, force: true })
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#process
+    this.#process = null
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    const ended = new Promise((resolve) => child.once('exit', resolve))
+    child.kill(signal)
+    await ended
+  }
+
+  async #ready(child: ChildProcess): Promise<void> {
+    const deadline = Date.now() + START_DEADLINE_MS
+    while (Date.now() < deadline) {
+      if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}:\n${this.#log}`)
+      const response = await fetch(`http://127.0.0.1:${this.port}/health/ready`).catch(() => null)
+      if (response?.ok) return
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    throw new Error(`the server was not ready in time:\n${this.#log}`)
+  }
+}
+
+function binary(): string {
+  const named = process.env.CONFLUO_BIN ?? process.env.CONFLUO_BINARY
+  const found = [named, join(TARGET, 'release/confluo'), join(TARGET, 'debug/confluo')].find(
+    (path) => path !== undefined && existsSync(path),
+  )
+  if (found === undefined) {
+    throw new Error('no server to test: build it (cargo build -p confluo), or name it in CONFLUO_BIN')
+  }
+  return found
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.once('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address()
+      probe.close(() => (address !== null && typeof address === 'object' ? resolve(address.port) : reject(new Error('no port'))))
+    })
+  })
+}

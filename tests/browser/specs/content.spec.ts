@@ -1,0 +1,137 @@
+import { readFile } from 'node:fs/promises'
+import * as Y from 'yjs'
+import { newSpace, type Person } from '../harness/person.ts'
+import { expect, test } from '../harness/test.ts'
+
+async function exported(person: Person, entry: string): Promise<Buffer> {
+  const download = person.page.waitForEvent('download')
+  await person.choose(entry)
+  return readFile(await (await download).path())
+}
+
+/** Pastes a file of `type` with `size` bytes, the first of which are `head`. */
+async function pasteFile(person: Person, type: string, size: number, head: number[] = []): Promise<void> {
+  await person.text.focus()
+  await person.page.evaluate(
+    ([mime, bytes, start]) => {
+      const content = new Uint8Array(bytes)
+      content.set(start)
+      const data = new DataTransfer()
+      data.items.add(new File([content], 'picture', { type: mime }))
+      document.querySelector('.page-text')?.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))
+    },
+    [type, size, head] as const,
+  )
+}
+
+test('a pasted image of 5 MB is refused with words, and the page goes on', async ({ server, arrive }) => {
+  const space = newSpace()
+  const ada = await arrive('Ada')
+  await ada.open(`${server.url}/s/${space}`)
+  await pasteFile(ada, 'image/png', 5 * 1024 * 1024)
+  await expect(ada.page.getByText('This image is 5 MB. Images up to 4 MB can be added')).toBeVisible()
+  await expect(ada.text.locator('img')).toHaveCount(0)
+  await ada.writeLine('still here')
+  await ada.isSaved()
+})
+
+test('a pasted image is in the document, downscaled, and others see it', async ({ server, arrive }) => {
+  const space = newSpace()
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  for (const person of [ada, ben]) await person.open(`${server.url}/s/${space}`)
+  const bitmap = await ada.page.evaluate(async () => {
+    const canvas = document.createElement('canvas')
+    canvas.width = 3200
+    canvas.height = 800
+    const context = canvas.getContext('2d')
+    if (context === null) throw new Error('no canvas')
+    context.fillStyle = '#0d6b66'
+    context.fillRect(0, 0, 3200, 800)
+    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'))
+    return Array.from(new Uint8Array((await blob?.arrayBuffer()) ?? new ArrayBuffer(0)))
+  })
+  await pasteFile(ada, 'image/png', bitmap.length, bitmap)
+  const image = ben.text.locator('img').first()
+  await expect(image).toBeVisible()
+  await expect.poll(() => image.evaluate((element) => (element as HTMLImageElement).naturalWidth)).toBe(1600)
+})
+
+test('everything can be taken out, and put into another space', async ({ server, arrive }) => {
+  const space = newSpace()
+  const ada = await arrive('Ada')
+  await ada.open(`${server.url}/s/${space}`)
+  await ada.text.focus()
+  await ada.page.keyboard.type('# Heading\n')
+  await ada.page.keyboard.type('- first\nsecond\n\n')
+  await ada.page.keyboard.type('**bold** words\n')
+  await ada.draw('rectangle', -100, -100, 0, 0)
+  await expect.poll(() => ada.countElements(space)).toBe(1)
+  await ada.isSaved()
+
+  const markdown = await exported(ada, 'Markdown')
+  expect(markdown.toString()).toMatch(/# Heading[\s\S]*- first[\s\S]*- second[\s\S]*\*\*bold\*\* words/)
+  const html = await exported(ada, 'HTML')
+  expect(html.toString()).toContain('<h1>Heading</h1>')
+  const json = await exported(ada, 'JSON')
+  expect(JSON.parse(json.toString())).toMatchObject({ type: 'doc' })
+  const png = await exported(ada, 'PNG image')
+  expect(png.subarray(1, 4).toString()).toBe('PNG')
+  const svg = await exported(ada, 'SVG image')
+  expect(svg.toString()).toMatch(/^<svg[\s\S]*<path/)
+  const drawing = await exported(ada, 'Excalidraw')
+  expect(JSON.parse(drawing.toString()).elements).toHaveLength(1)
+  const update = await exported(ada, 'Yjs update')
+  const doc = new Y.Doc()
+  Y.applyUpdate(doc, update)
+  expect(doc.getMap('board').size).toBe(1)
+
+  const other = newSpace()
+  const ben = await arrive('Ben')
+  await ben.open(`${server.url}/s/${other}`)
+  const picker = ben.page.locator('header input[type=file]')
+  await picker.setInputFiles({ name: 'a.md', mimeType: 'text/markdown', buffer: markdown })
+  await expect(ben.text.locator('h1', { hasText: 'Heading' })).toHaveCount(1)
+  await picker.setInputFiles({ name: 'a.html', mimeType: 'text/html', buffer: html })
+  await expect(ben.text.locator('h1', { hasText: 'Heading' })).toHaveCount(2)
+  await picker.setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer: json })
+  await expect(ben.text.locator('h1', { hasText: 'Heading' })).toHaveCount(3)
+  await picker.setInputFiles({ name: 'a.excalidraw', mimeType: 'application/json', buffer: drawing })
+  await expect.poll(() => ben.countElements(other)).toBe(1)
+  await picker.setInputFiles({ name: 'a.yjs', mimeType: 'application/octet-stream', buffer: update })
+  await expect.poll(() => ben.countElements(other)).toBe(2)
+  await picker.setInputFiles({ name: 'broken.json', mimeType: 'application/json', buffer: Buffer.from('{') })
+  await expect(ben.page.getByText('broken.json could not be read')).toBeVisible()
+})
+
+test('text on the whiteboard exports as SVG with its font, under the policy that the server sets', async ({ server, arrive }) => {
+  const space = newSpace()
+  const ada = await arrive('Ada')
+  await ada.open(`${server.url}/s/${space}`)
+  const { x, y } = await ada.middle()
+  await ada.useBoard()
+  await ada.page.keyboard.press('t')
+  await ada.page.mouse.click(x, y)
+  await ada.page.keyboard.type('river')
+  await ada.page.keyboard.press('Escape')
+  await expect.poll(() => ada.countElements(space)).toBe(1)
+  const svg = await exported(ada, 'SVG image')
+  expect(svg.toString()).toContain('river')
+  expect(svg.toString()).toMatch(/@font-face[\s\S]*data:font\/woff2/)
+  // Excalidraw would cut the font down to the letters in use by a program that writes JavaScript, which the policy
+  // forbids; it says so, and embeds the whole font.
+  const refused = ada.complaints.splice(0)
+  for (const complaint of refused) expect(complaint).toContain('Skipped glyph subsetting')
+})
+
+test('nothing is loaded from another host', async ({ server, arrive }) => {
+  const ada = await arrive('Ada')
+  const elsewhere: string[] = []
+  ada.page.on('request', (request) => {
+    if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(server.url)) elsewhere.push(request.url())
+  })
+  await ada.open(`${server.url}/s/${newSpace()}`)
+  await ada.draw('rectangle', -100, -100, 0, 0)
+  await ada.page.getByRole('link', { name: 'Confluo, all spaces' }).click()
+  await expect(ada.page.getByRole('button', { name: 'New space' })).toBeVisible()
+  expect(elsewhere).toEqual([])
+})

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises'
+import * as Y from 'yjs'
+import { newSpace } from '../harness/person.ts'
+import { expect, test } from '../harness/test.ts'
+
+/** Each code that ends a connection for good, with what the app says. */
+const ENDINGS = [
+  { code: 4400, status: 'Stopped', words: 'could not understand this page' },
+  { code: 4401, status: 'No access', words: 'no valid key' },
+  { code: 4403, status: 'No access', words: 'You have no access to this space' },
+  { code: 4404, status: 'Not found', words: 'does not exist' },
+  { code: 4409, status: 'Space was reset', words: 'reset on the server' },
+  { code: 4413, status: 'Too large', words: 'larger than the server accepts' },
+]
+
+for (const { code, status, words } of ENDINGS) {
+  test(`${code} is told in words, and editing goes on here`, async ({ network, arrive }) => {
+    const ada = await arrive('Ada')
+    await ada.open(`${network.url}/s/${newSpace()}`)
+    await ada.isLive()
+    network.closeWith(code)
+    await expect(ada.status).toContainText(status)
+    await expect(ada.page.getByRole('alert')).toContainText(words)
+    await ada.writeLine('still mine')
+    await expect(ada.status).toContainText('kept here')
+    await expect(ada.page.getByRole('button', { name: 'Download my copy' })).toBeVisible()
+  })
+}
+
+test('after 4501 the app comes back by itself', async ({ network, arrive }) => {
+  const ada = await arrive('Ada')
+  await ada.open(`${network.url}/s/${newSpace()}`)
+  await ada.isLive()
+  network.closeWith(4501)
+  await expect(ada.status).toHaveAttribute('data-status', 'reconnecting')
+  await expect(ada.status).toHaveAttribute('title', /Your access ran out/)
+  network.closeWith(null)
+  await ada.isLive()
+})
+
+test('a reset space gives out the old copy, and starts over from the server’s', async ({ network, arrive }) => {
+  const ada = await arrive('Ada')
+  const space = newSpace()
+  await ada.open(`${network.url}/s/${space}`)
+  await ada.isLive()
+  network.closeWith(4409)
+  await expect(ada.page.getByRole('alert')).toBeVisible()
+  await ada.writeLine('only in my copy')
+
+  const download = ada.page.waitForEvent('download')
+  await ada.page.getByRole('button', { name: 'Download my copy' }).click()
+  const doc = new Y.Doc()
+  Y.applyUpdate(doc, await readFile(await (await download).path()))
+  expect(doc.getXmlFragment('page').toString()).toContain('only in my copy')
+
+  network.closeWith(null)
+  await ada.page.getByRole('button', { name: 'Start from the server’s' }).click()
+  await ada.isLive()
+  await expect(ada.text).not.toContainText('only in my copy')
+})
+
+test('who may only read sees everything and cannot edit', async ({ network, arrive }) => {
+  const space = newSpace()
+  const ada = await arrive('Ada')
+  await ada.open(`${network.url}/s/${space}`)
+  await ada.isLive()
+  await ada.writeLine('to be read')
+  network.sayReadOnly()
+  await expect(ada.status).toContainText('Read-only')
+  await expect(ada.text).toHaveAttribute('contenteditable', 'false')
+  await expect(ada.page.getByRole('toolbar', { name: 'Formatting' })).toHaveCount(0)
+  await expect(ada.title).not.toBeEditable()
+  await expect(ada.text).toContainText('to be read')
+})

@@ -1,0 +1,68 @@
+//! A stop under load, and who may have the store.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use confluo_client::Client;
+use confluo_store::{DocumentStore, StoreError};
+use confluo_store_sled::SledConfig;
+use futures_util::future::join_all;
+
+use crate::harness::{Server, add, items, quick, until};
+
+fn open(folder: &Path) -> Result<Arc<dyn DocumentStore>, StoreError> {
+    Ok(Arc::new(confluo_store_sled::open(SledConfig::new(folder))?))
+}
+
+/// Writes until the server is gone; returns what it was told is on disk.
+async fn write_until_gone(client: &Client, writer: usize) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for round in 0.. {
+        let item = format!("{writer}/{round}");
+        add(client, item.clone()).await;
+        let gone =
+            client.wait_status(|status| matches!(status.connection, confluo_client::ConnectionState::Waiting { .. }));
+        tokio::select! {
+            biased;
+            outcome = client.wait_on_disk() => outcome.unwrap(),
+            _ = gone => break,
+        }
+        acknowledged.push(item);
+    }
+    acknowledged
+}
+
+/// Lessons: acknowledged on receipt and lost on stop; every container stop lost the last seconds.
+#[tokio::test(flavor = "multi_thread")]
+async fn sy5_cl3_what_was_acknowledged_before_a_stop_under_load_is_there_after_it() {
+    const WRITERS: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(open(folder.path()).unwrap(), quick()).await;
+    let clients = join_all((0..WRITERS).map(|_| server.synced("notes"))).await;
+    let writing = join_all(clients.iter().enumerate().map(|(place, client)| write_until_gone(client, place)));
+    let stopping = async {
+        until("much was written", || server.metrics().updates_received.get() > 200).await;
+        server.shutdown.cancel();
+    };
+    let (acknowledged, ()) = tokio::join!(writing, stopping);
+    let acknowledged: BTreeSet<String> = acknowledged.into_iter().flatten().collect();
+    assert!(acknowledged.len() > 20, "there was load: {}", acknowledged.len());
+    server.stop().await;
+    join_all(clients.into_iter().map(Client::close)).await;
+
+    let server = Server::start(open(folder.path()).unwrap(), quick()).await;
+    let reader = server.synced("notes").await;
+    let there = items(&reader).await;
+    let lost: Vec<_> = acknowledged.difference(&there).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_in_use_is_refused_to_a_second_server_and_free_after_the_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(open(folder.path()).unwrap(), quick()).await;
+    let refused = open(folder.path()).err().expect("one at a time");
+    assert!(matches!(refused, StoreError::Locked { .. }), "{refused:?}");
+    server.stop().await;
+    assert!(open(folder.path()).is_ok());
+}

@@ -1,0 +1,83 @@
+//! Seeded simulations of 3–5 clients and a server that fails: whatever happens, all replicas end up equal, nothing that
+//! was acknowledged is lost, and nothing is shown that is not on disk (asserted on every frame by the virtual network).
+//!
+//! A failure names its seed. `CONFLUO_SIM_SEEDS=0..100000 cargo test -p confluo-tests --test sim` runs a range.
+
+use std::{
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use confluo_testkit::network::{Network, Odds};
+
+/// Some worlds are calm, some are broken in one way, some in all.
+fn odds(seed: u64) -> Odds {
+    let base = Odds::default();
+    match seed % 6 {
+        0 => base,
+        1 => Odds { crash: 6, ..base },
+        2 => Odds { fail_flush: 8, ..base },
+        3 => Odds { partition: 10, reconnect: 10, ..base },
+        4 => Odds { flush: 4, repeat: 20, save_status: 20, ..base },
+        _ => Odds { wait: 10, crash: 4, fail_flush: 4, partition: 6, ..base },
+    }
+}
+
+fn simulate(seed: u64) {
+    let mut network = Network::new(seed, 3 + seed % 3);
+    if seed.is_multiple_of(7) {
+        network.server.max_queued_frames = 4;
+    }
+    for _ in 0..150 {
+        network.step(odds(seed));
+    }
+    network.run_until_quiescent();
+    network.assert_converged();
+    assert!(network.server.closed.is_empty(), "{:?}", network.server.closed);
+    assert_eq!(network.server.rebuilds, 0, "honest clients never break a document");
+}
+
+/// At the end everyone sees everyone who renews, and nobody else.
+fn assert_presence(seed: u64) {
+    let mut network = Network::new(seed, 3);
+    for _ in 0..150 {
+        network.step(odds(seed));
+    }
+    network.run_until_quiescent();
+    network.wait(Duration::from_secs(31));
+    for client in &mut network.clients {
+        client.announce();
+    }
+    network.run_until_quiescent();
+    for one in &network.clients {
+        for other in network.clients.iter().filter(|other| other.id() != one.id()) {
+            assert!(one.sees(other.id()), "client {} sees {}", one.id(), other.id());
+        }
+    }
+}
+
+fn run(seeds: Range<u64>, simulation: impl Fn(u64)) {
+    for seed in seeds {
+        let outcome = catch_unwind(AssertUnwindSafe(|| simulation(seed)));
+        assert!(outcome.is_ok(), "replay with CONFLUO_SIM_SEEDS={seed}..{}", seed + 1);
+    }
+}
+
+fn seeds(default: Range<u64>) -> Range<u64> {
+    let parse = |range: &str| {
+        let (from, to) = range.split_once("..")?;
+        Some(from.parse().ok()?..to.parse().ok()?)
+    };
+    option_env!("CONFLUO_SIM_SEEDS").map_or(default, |range| parse(range).expect("CONFLUO_SIM_SEEDS is like 0..1000"))
+}
+
+#[test]
+fn sy_ss_replicas_are_equal_and_nothing_acknowledged_is_lost() {
+    run(seeds(0..600), simulate);
+}
+
+#[test]
+fn aw_everyone_sees_everyone_after_any_trouble() {
+    run(seeds(0..120), assert_presence);
+}

@@ -1,0 +1,1 @@
+//! Whole-server, simulation, repository, interop and browser tests.

@@ -1,0 +1,44 @@
+//! `cargo xtask serve | test | app`: what needs more than one tool.
+
+mod app;
+mod chromium;
+mod node;
+mod process;
+mod serve;
+mod suites;
+mod tally;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask serve [-- FLAGS]     build the app and the server, serve on http://localhost:8787 with ./confluo-data
+cargo xtask test [SUITE…]        run suites; without names, all of them
+    fast                         format, lint, rust, app
+    all                          format, lint, rust, app, interop, browser
+    format lint rust app interop browser
+cargo xtask app                  build the browser app into client-web/dist, compressed, for the next build of the server";
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool on the command line talks to its terminal")]
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let done = match command.as_str() {
+        "serve" => serve::serve(&rest),
+        "test" => suites::test(&rest),
+        "app" => app::build().map(|()| true),
+        "" | "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(true)
+        }
+        unknown => Err(anyhow::anyhow!("there is no command {unknown}\n{USAGE}")),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
