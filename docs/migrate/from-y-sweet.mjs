@@ -1,0 +1,36 @@
+// From the folder that `y-sweet serve` was given: `<document>/data.ysweet`. The server should be stopped.
+//
+// A `data.ysweet` is a map of bytes to bytes as Rust's bincode writes it: the number of entries, then each key and value
+// behind its length, all numbers of 8 bytes, lowest first. The keys are those of yrs-kvstore: 0 1 <4 bytes> 0 is the
+// document's state, 0 1 <4 bytes> 2 <4 bytes> 0 an update that came after it, in their order.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fromTo, updateFiles } from './update-files.mjs'
+
+const STATE = 0
+const UPDATE = 2
+
+const readEntries = (file, bytes) => {
+  let position = 0
+  const take = (length) => {
+    if (position + length > bytes.length) throw new Error(`${file} is not a data.ysweet of y-sweet`)
+    position += length
+    return bytes.subarray(position - length, position)
+  }
+  const takeNumber = () => Number(take(8).readBigUInt64LE())
+  const entries = []
+  for (let left = takeNumber(); left > 0; left--) entries.push([take(takeNumber()), take(takeNumber())])
+  if (position !== bytes.length) throw new Error(`${file} is not a data.ysweet of y-sweet`)
+  return entries
+}
+
+const isOf = (key, kinds) => key[0] === 0 && key[1] === 1 && kinds.includes(key[6])
+
+const [from, to] = fromTo()
+const files = updateFiles(to)
+for (const { name } of readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+  const file = join(from, name, 'data.ysweet')
+  const entries = readEntries(file, readFileSync(file)).filter(([key]) => isOf(key, [STATE, UPDATE]))
+  files.add(name, entries.sort(([a], [b]) => Buffer.compare(a, b)).map(([, update]) => update))
+}
+files.finish()
