@@ -15,7 +15,7 @@ async fn edited(peer: &Peer) -> Client {
 }
 
 #[tokio::test]
-async fn sv1_the_question_follows_the_edits_and_the_answer_ends_the_wait() {
+async fn ss2_the_question_follows_the_edits_and_the_answer_ends_the_wait() {
     let peer = Peer::bind().await;
     let client = edited(&peer).await;
     let mut session = peer.accept().await;
@@ -45,7 +45,7 @@ async fn sv1_the_question_follows_the_edits_and_the_answer_ends_the_wait() {
 }
 
 #[tokio::test]
-async fn sv2_a_broken_connection_only_means_asking_again_after_the_edits_were_sent_again() {
+async fn ss2_a_broken_connection_only_means_asking_again_after_the_edits_were_sent_again() {
     let peer = Peer::bind().await;
     let client = edited(&peer).await;
     let server = async {
@@ -67,7 +67,7 @@ async fn sv2_a_broken_connection_only_means_asking_again_after_the_edits_were_se
 }
 
 #[tokio::test]
-async fn sv3_refused_writes_are_told() {
+async fn ss4_refused_writes_are_told() {
     let peer = Peer::bind().await;
     let client = edited(&peer).await;
     let server = async {
