@@ -4,5 +4,6 @@
 pub mod content;
 pub mod fixtures;
 pub mod hostile;
+pub mod long_run;
 pub mod network;
 pub mod state;
