@@ -1,7 +1,7 @@
 //! Seeded simulations of 3–5 clients and a server that fails: whatever happens, all replicas end up equal, nothing that
 //! was acknowledged is lost, and nothing is shown that is not on disk (asserted on every frame by the virtual network).
 //!
-//! A failure names its seed. `CONFLUO_SIM_SEEDS=0..100000 cargo test -p confluo-tests --test sim` runs a range.
+//! A failure names its seed. `cargo xtask sim 100000` runs many; `CONFLUO_SIM_SEEDS=7..8` replays one.
 
 use std::{
     ops::Range,
@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use confluo_testkit::network::{Network, Odds};
+use confluo_testkit::{
+    long_run,
+    network::{Network, Odds},
+};
 
 /// Some worlds are calm, some are broken in one way, some in all.
 fn odds(seed: u64) -> Odds {
@@ -65,11 +68,7 @@ fn run(seeds: Range<u64>, simulation: impl Fn(u64)) {
 }
 
 fn seeds(default: Range<u64>) -> Range<u64> {
-    let parse = |range: &str| {
-        let (from, to) = range.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    };
-    option_env!("CONFLUO_SIM_SEEDS").map_or(default, |range| parse(range).expect("CONFLUO_SIM_SEEDS is like 0..1000"))
+    long_run::seeds("CONFLUO_SIM_SEEDS", default)
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! `cargo xtask serve | test | app`: what needs more than one tool.
+//! `cargo xtask serve | test | app | crash | sim | fuzz | hostile`: what needs more than one tool.
 
 mod app;
 mod chromium;
+mod long;
 mod node;
 mod process;
 mod serve;
@@ -14,9 +15,13 @@ const USAGE: &str = "\
 cargo xtask serve [-- FLAGS]     build the app and the server, serve on http://localhost:8787 with ./confluo-data
 cargo xtask test [SUITE…]        run suites; without names, all of them
     fast                         format, lint, rust, app
-    all                          format, lint, rust, app, interop, browser
-    format lint rust app interop browser
-cargo xtask app                  build the browser app into client-web/dist, compressed, for the next build of the server";
+    all                          format, lint, rust, app, interop, hostile, browser
+    format lint rust app interop hostile browser
+cargo xtask app                  build the browser app into client-web/dist, compressed, for the next build of the server
+cargo xtask crash [N] [ENGINE]   kill a server under load N times (200), on sled or redb, or both
+cargo xtask sim [N]              simulate N seeds (100,000)
+cargo xtask fuzz [N]             mutate the bytes of the protocol N times (1,000,000)
+cargo xtask hostile [N]          send N mutated updates (100,000) and let Yjs read the documents";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool on the command line talks to its terminal")]
 fn main() -> ExitCode {
@@ -27,6 +32,10 @@ fn main() -> ExitCode {
         "serve" => serve::serve(&rest),
         "test" => suites::test(&rest),
         "app" => app::build().map(|()| true),
+        "crash" => long::crash(&rest),
+        "sim" => long::sim(&rest),
+        "fuzz" => long::fuzz(&rest),
+        "hostile" => long::hostile(&rest),
         "" | "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(true)

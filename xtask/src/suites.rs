@@ -17,11 +17,13 @@ enum Suite {
     Rust,
     App,
     Interop,
+    Hostile,
     Browser,
 }
 
 impl Suite {
-    const ALL: [Self; 6] = [Self::Format, Self::Lint, Self::Rust, Self::App, Self::Interop, Self::Browser];
+    const ALL: [Self; 7] =
+        [Self::Format, Self::Lint, Self::Rust, Self::App, Self::Interop, Self::Hostile, Self::Browser];
     const FAST: [Self; 4] = [Self::Format, Self::Lint, Self::Rust, Self::App];
 
     fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Suite {
             Self::Rust => "rust",
             Self::App => "app",
             Self::Interop => "interop",
+            Self::Hostile => "hostile",
             Self::Browser => "browser",
         }
     }
@@ -41,6 +44,7 @@ impl Suite {
             Self::Format | Self::Lint | Self::Rust => root(),
             Self::App => app::folder(),
             Self::Interop => root().join("tests/interop"),
+            Self::Hostile => root().join("tests/hostile"),
             Self::Browser => root().join("tests/browser"),
         }
     }
@@ -70,6 +74,11 @@ impl Suite {
                 node::check()?;
                 node::install(&self.folder())?;
                 tests(npm(self).arg("test").env("CONFLUO_BINARY", build_server()?))
+            }
+            Self::Hostile => {
+                node::check()?;
+                node::install(&self.folder())?;
+                tests(npm(self).arg("test"))
             }
             Self::Browser => {
                 node::check()?;

@@ -1,4 +1,5 @@
-//! Any bytes at all: nothing panics, and nothing that is accepted surprises yrs. More rounds: `CONFLUO_FUZZ_ROUNDS=1000000`.
+//! Any bytes at all: nothing panics, and nothing that is accepted surprises yrs. More rounds:
+//! `cargo xtask fuzz 1000000`.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
@@ -21,8 +22,10 @@ fn from_hex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect()
 }
 
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is its caller's choice, and no configuration")]
 fn rounds() -> u64 {
-    option_env!("CONFLUO_FUZZ_ROUNDS").and_then(|rounds| rounds.parse().ok()).unwrap_or(100_000)
+    std::env::var("CONFLUO_FUZZ_ROUNDS")
+        .map_or(100_000, |rounds| rounds.parse().expect("CONFLUO_FUZZ_ROUNDS is a number"))
 }
 
 /// One to four changes: a bit, a byte, an interesting byte, a piece doubled, removed or taken from another seed.

@@ -45,6 +45,8 @@ fn main() -> std::io::Result<()> {
             writeln!(dump, "{this} {} {}", hex(&outcome.state.0), hex(&v2))?;
         }
     }
+    // `exit` runs no destructor, so it would cut the last line short.
+    dump.map_or(Ok(()), |mut dump| dump.flush())?;
     let runs = seed - first;
     println!("{mutants} mutants in {runs} runs: {refused} refused, {broke} documents reloaded, {failed} runs failed");
     std::process::exit(i32::from(failed > 0));

@@ -1,0 +1,52 @@
+//! `cargo xtask crash | sim | fuzz | hostile`: the random suites, for as long as one likes.
+
+use anyhow::{Context, bail};
+
+use crate::node;
+use crate::process::{cargo, program, root, run};
+
+/// Kills the real server `rounds` times (200), on both engines or the one that is named.
+pub(crate) fn crash(arguments: &[String]) -> anyhow::Result<bool> {
+    let rounds = count(arguments, 200)?;
+    let engine = match arguments.get(1).map(String::as_str) {
+        None => "a_kill_at_any_moment",
+        Some("sled") => "with_sled",
+        Some("redb") => "with_redb",
+        Some(other) => bail!("there is no engine {other}; there are: sled, redb"),
+    };
+    long_test("confluo", "crash", &["--nocapture", engine], "CONFLUO_CRASH_ROUNDS", &rounds.to_string())
+}
+
+/// Simulates `seeds` seeds (100,000).
+pub(crate) fn sim(arguments: &[String]) -> anyhow::Result<bool> {
+    let seeds = format!("0..{}", count(arguments, 100_000)?);
+    long_test("confluo-tests", "sim", &["--nocapture"], "CONFLUO_SIM_SEEDS", &seeds)
+}
+
+/// Mutates bytes for `rounds` rounds (1,000,000).
+pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<bool> {
+    let rounds = count(arguments, 1_000_000)?;
+    long_test("confluo-protocol", "hostile_bytes", &[], "CONFLUO_FUZZ_ROUNDS", &rounds.to_string())
+}
+
+/// Sends `mutants` mutated updates (100,000) through the engine, and lets Yjs read what came of them.
+pub(crate) fn hostile(arguments: &[String]) -> anyhow::Result<bool> {
+    let mutants = count(arguments, 100_000)?;
+    let folder = root().join("tests/hostile");
+    node::check()?;
+    node::install(&folder)?;
+    run(program("npm").current_dir(folder).args(["test", "--", &mutants.to_string()]))?;
+    Ok(true)
+}
+
+fn count(arguments: &[String], default: u64) -> anyhow::Result<u64> {
+    let Some(text) = arguments.first() else { return Ok(default) };
+    text.parse().with_context(|| format!("how many: {text} is no number"))
+}
+
+fn long_test(package: &str, test: &str, flags: &[&str], setting: &str, value: &str) -> anyhow::Result<bool> {
+    let mut command = cargo();
+    command.args(["test", "--package", package, "--test", test, "--"]).args(flags);
+    run(command.env(setting, value))?;
+    Ok(true)
+}
