@@ -169,7 +169,12 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
       items: [
         { label: 'Name and colour', icon: 'person', run: props.onProfile },
         { label: 'Import a file', icon: 'upload', disabled: !props.canWrite, run: pickFile },
-        { label: 'Print the page', icon: 'print', run: () => window.print() },
+        {
+          label: 'Print the page',
+          icon: 'print',
+          disabled: editor === null,
+          run: () => window.print(),
+        },
         { label: 'Keyboard', icon: 'keyboard', hint: 'Alt /', run: props.onShortcuts },
       ],
     },
