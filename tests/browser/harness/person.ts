@@ -85,6 +85,7 @@ export class Person {
   /** Writes a paragraph at the end of the page. */
   async writeLine(line: string): Promise<void> {
     await this.text.focus()
+    await this.caretIsSettled()
     await this.page.keyboard.press('Control+End')
     // Enter comes first, so that who sees the line has seen all that was typed for it.
     if ((await this.text.innerText()).trim() !== '') await this.page.keyboard.press('Enter')
@@ -97,8 +98,17 @@ export class Person {
    */
   async continueLine(beginning: string, more: string): Promise<void> {
     await this.text.getByText(beginning).first().click()
+    await this.caretIsSettled()
     await this.page.keyboard.press('End')
     await this.page.keyboard.type(more)
+  }
+
+  /**
+   * ProseMirror puts its own caret back 20 ms after it got the focus, and so undoes what a key did before. A timer of
+   * the same length that is set later fires later.
+   */
+  private caretIsSettled(): Promise<void> {
+    return this.page.evaluate(() => new Promise((settled) => setTimeout(settled, 20)))
   }
 
   /** Draws a rectangle or an ellipse between two points, given in pixels from the middle of the whiteboard. */
@@ -152,6 +162,11 @@ export class Person {
     const doc = new Y.Doc()
     for (const update of updates) Y.applyUpdate(doc, Uint8Array.from(update))
     return doc
+  }
+
+  /** Waits until this browser has written `line` where it survives the browser's end. */
+  async keeps(space: string, line: string): Promise<void> {
+    await expect.poll(async () => (await this.document(space)).getXmlFragment('page').toString()).toContain(line)
   }
 
   /** The whiteboard's elements, by id, as JSON. */

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 const TARGET = fileURLToPath(new URL('../../../target', import.meta.url))
 const START_DEADLINE_MS = 30_000
@@ -11,20 +12,22 @@ const START_DEADLINE_MS = 30_000
 /** The real server binary, on a port and a data folder of its own. */
 export class Server {
   readonly port: number
+  readonly #address: string
   readonly #dataFolder: string
   readonly #settings: Record<string, string>
   #process: ChildProcess | null = null
   #log = ''
 
-  private constructor(port: number, settings: Record<string, string>) {
+  private constructor(port: number, address: string, settings: Record<string, string>) {
     this.port = port
+    this.#address = address
     this.#settings = settings
     this.#dataFolder = mkdtempSync(join(tmpdir(), 'confluo-browser-'))
   }
 
   /** `settings` go into the environment, as `CONFLUO__SECTION__KEY`. */
-  static async start(settings: Record<string, string> = {}): Promise<Server> {
-    const server = new Server(await freePort(), settings)
+  static async start(settings: Record<string, string> = {}, address = '127.0.0.1'): Promise<Server> {
+    const server = new Server(await freePort(), address, settings)
     await server.start()
     return server
   }
@@ -34,11 +37,24 @@ export class Server {
     return `http://localhost:${this.port}`
   }
 
+  /** As another machine of the network would call it; for a server whose settings let it listen on every address. */
+  get lanUrl(): string {
+    const addresses = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
+    const lan = addresses.find((address) => address.family === 'IPv4' && !address.internal)
+    if (lan === undefined) throw new Error('this machine has no address but loopback')
+    return `http://${lan.address}:${this.port}`
+  }
+
+  /** Runs a command of the binary on the data folder; the server must not run meanwhile. */
+  async command(...args: string[]): Promise<void> {
+    await promisify(execFile)(binary(), [...args, '--data-dir', this.#dataFolder])
+  }
+
   async start(): Promise<void> {
     const child = spawn(
       binary(),
-      ['serve', '--listen', `127.0.0.1:${this.port}`, '--data-dir', this.#dataFolder],
-      { env: { ...process.env, ...this.#settings }, stdio: ['ignore', 'pipe', 'pipe'] },
+      ['serve', '--data-dir', this.#dataFolder],
+      { env: { ...process.env, CONFLUO__SERVER__LISTEN: `${this.#address}:${this.port}`, ...this.#settings }, stdio: ['ignore', 'pipe', 'pipe'] },
     )
     this.#process = child
     this.#log = ''

@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import * as Y from 'yjs'
 import { newSpace } from '../harness/person.ts'
 import { expect, test } from '../harness/test.ts'
@@ -57,6 +59,42 @@ test('a reset space gives out the old copy, and starts over from the server’s'
   await ada.page.getByRole('button', { name: 'Start from the server’s' }).click()
   await ada.isLive()
   await expect(ada.text).not.toContainText('only in my copy')
+})
+
+test('a document replaced on the server ends an old copy with 4409: it is offered, and nothing of it comes back', async ({
+  ownServer,
+  arrive,
+}) => {
+  const space = newSpace()
+  const ada = await arrive('Ada')
+  await ada.open(`${ownServer.url}/s/${space}`)
+  await ada.writeLine('from before the reset')
+  await ada.isSaved()
+  await ownServer.kill()
+
+  const folder = await mkdtemp(join(tmpdir(), 'confluo-replacement-'))
+  const replacement = new Y.Doc()
+  replacement.getText('title').insert(0, 'The new plan')
+  await writeFile(join(folder, 'new.yjs'), Y.encodeStateAsUpdate(replacement))
+  await ownServer.command('doc', 'import', space, join(folder, 'new.yjs'), '--replace')
+  await rm(folder, { recursive: true })
+  await ownServer.start()
+
+  await expect(ada.status).toContainText('Space was reset')
+  await expect(ada.page.getByRole('alert')).toContainText('reset on the server')
+  const download = ada.page.waitForEvent('download')
+  await ada.page.getByRole('button', { name: 'Download my copy' }).click()
+  const copy = new Y.Doc()
+  Y.applyUpdate(copy, await readFile(await (await download).path()))
+  expect(copy.getXmlFragment('page').toString()).toContain('from before the reset')
+
+  await ada.page.getByRole('button', { name: 'Start from the server’s' }).click()
+  await expect(ada.title).toHaveValue('The new plan')
+  await ada.isSaved()
+  const ben = await arrive('Ben')
+  await ben.open(`${ownServer.url}/s/${space}`)
+  await expect(ben.title).toHaveValue('The new plan')
+  for (const person of [ada, ben]) await expect(person.text).not.toContainText('from before the reset')
 })
 
 test('who may only read sees everything and cannot edit', async ({ network, arrive }) => {

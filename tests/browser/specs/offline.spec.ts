@@ -87,6 +87,7 @@ test('a browser that was closed offline has kept everything', async ({ ownServer
   await ownServer.kill()
   await ada.writeLine('written before the browser closed')
   await expect(ada.status).toContainText('kept here')
+  await ada.keeps(space, 'written before the browser closed')
   await first.close()
 
   const second = await start()
@@ -100,7 +101,7 @@ test('a browser that was closed offline has kept everything', async ({ ownServer
   rmSync(profile, { recursive: true, force: true })
 })
 
-test('two tabs of one browser stay in step without a server', async ({ ownServer, arrive }) => {
+test('two tabs of one browser stay in step without a server, also after a reload', async ({ ownServer, arrive }) => {
   const space = newSpace()
   const left = await arrive('Ada')
   await left.open(`${ownServer.url}/s/${space}`)
@@ -114,11 +115,20 @@ test('two tabs of one browser stay in step without a server', async ({ ownServer
   await right.writeLine('from the right tab')
   await expectSamePages([left, right], ['from the left tab', 'from the right tab'])
 
+  for (const tab of [left, right]) {
+    await canOpenOffline(tab)
+    await tab.page.reload()
+    await tab.canWork()
+  }
+  await expectSamePages([left, right], ['from the left tab', 'from the right tab'])
+  await left.writeLine('after both reloaded')
+  await expectSamePages([left, right], ['after both reloaded'])
+
   // The tab that wrote is closed: the other still brings its edits to the server.
   await left.page.close()
   await ownServer.start()
   await right.isSaved()
   const ben = await arrive('Ben')
   await ben.open(`${ownServer.url}/s/${space}`)
-  await expectSamePages([right, ben], ['from the left tab', 'from the right tab'])
+  await expectSamePages([right, ben], ['from the left tab', 'from the right tab', 'after both reloaded'])
 })

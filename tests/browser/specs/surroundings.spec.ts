@@ -1,0 +1,81 @@
+import { expectSamePages, newSpace } from '../harness/person.ts'
+import { Server } from '../harness/server.ts'
+import { expect, test } from '../harness/test.ts'
+
+test('over plain http in a local network it works, and says what it lacks', async ({ arrive }) => {
+  const server = await Server.start({}, '0.0.0.0')
+  const space = newSpace()
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  for (const person of [ada, ben]) await person.open(`${server.lanUrl}/s/${space}`)
+  const offered = await ada.page.evaluate(() => [
+    window.isSecureContext,
+    'serviceWorker' in navigator,
+    'clipboard' in navigator,
+    'randomUUID' in crypto,
+  ])
+  expect(offered, 'the browser withholds what it gives to https only').toEqual([false, false, false, false])
+  await expect(ada.page.getByRole('note')).toContainText('Opened over plain http')
+
+  await ada.writeLine('in the same house')
+  await ben.draw('rectangle', -100, -100, 0, 0)
+  await expectSamePages([ada, ben], ['in the same house'])
+  await expect.poll(() => ada.countElements(space)).toBe(1)
+  for (const person of [ada, ben]) await person.isSaved()
+
+  const asked = new Promise<string>((resolve) => {
+    ada.page.once('dialog', (dialog) => {
+      resolve(dialog.defaultValue())
+      void dialog.dismiss()
+    })
+  })
+  await ada.page.getByRole('button', { name: 'Share: copy the link' }).click()
+  expect(await asked).toBe(`${server.lanUrl}/s/${space}`)
+
+  await ada.page.getByRole('link', { name: 'Confluo, all spaces' }).click()
+  await ada.page.getByRole('button', { name: 'New space' }).click()
+  await ada.canWork()
+  await server.stop()
+})
+
+test('on a phone the longest status is whole, and covers nothing', async ({ network, arrive }) => {
+  const ada = await arrive('Ada', { viewport: { width: 375, height: 760 }, hasTouch: true })
+  await ada.page.goto(`${network.url}/s/${newSpace()}`)
+  await ada.isLive()
+  network.cut()
+  await ada.writeLine('a line that is kept here until the network is mended')
+  await expect(ada.status).toContainText(/Reconnecting.*changes kept here/)
+
+  const status = await ada.box(ada.status)
+  const toolbar = await ada.box(ada.page.getByRole('toolbar', { name: 'Formatting' }))
+  expect(status.x).toBeGreaterThanOrEqual(0)
+  expect(status.x + status.width).toBeLessThanOrEqual(375)
+  expect(status.y + status.height, 'it ends above the toolbar').toBeLessThanOrEqual(toolbar.y + 1)
+  const words = await ada.status.evaluate((element) => [element.scrollWidth, element.clientWidth])
+  expect(words[0], 'nothing of it is cut off').toBeLessThanOrEqual(words[1] ?? 0)
+  expect(await ada.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(375)
+})
+
+test('print shows title and page in dark ink, and nothing of the app', async ({ server, arrive }) => {
+  const ada = await arrive('Ada', { colorScheme: 'dark' })
+  await ada.open(`${server.url}/s/${newSpace()}`)
+  await ada.title.fill('For the notice board')
+  await ada.text.focus()
+  await ada.page.keyboard.type('# Opening hours\nFrom nine to five, with **care**.\n> Bring a coat.\n')
+  await ada.isSaved()
+  await ada.page.emulateMedia({ media: 'print', colorScheme: 'dark' })
+
+  await expect(ada.title).toBeVisible()
+  await expect(ada.text).toBeVisible()
+  for (const hidden of [ada.canvas, ada.status, ada.page.getByRole('toolbar', { name: 'Formatting' })]) {
+    await expect(hidden).toBeHidden()
+  }
+  const printed = [ada.title, ada.text.locator('h1'), ada.text.locator('strong'), ada.text.locator('blockquote')]
+  for (const part of printed) {
+    const brightest = await part.evaluate((element) => {
+      const channels = getComputedStyle(element).color.match(/\d+/g)?.slice(0, 3) ?? ['255']
+      return Math.max(...channels.map(Number))
+    })
+    expect(brightest, 'ink that is seen on paper').toBeLessThan(128)
+  }
+  await ada.page.screenshot({ path: test.info().outputPath('print.png'), fullPage: true })
+})
