@@ -11,7 +11,7 @@ use crate::config::{ConfigLoadError, Layers, LoadedConfig};
 const EXAMPLES: &str = "\
 Examples:
   confluo serve                                    on 127.0.0.1:8787, with ./confluo-data
-  confluo serve --listen 0.0.0.0:8787 --data-dir /var/lib/confluo
+  confluo serve --listen 127.0.0.1:9000 --data-dir /var/lib/confluo
   confluo serve --config confluo.toml
   confluo config print --defaults > confluo.toml   every setting with its meaning
   CONFLUO__LOG__FORMAT=json confluo serve          any setting by the environment";

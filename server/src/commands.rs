@@ -5,6 +5,7 @@ mod config;
 mod doc;
 mod serve;
 mod store;
+mod token;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ pub enum Command {
     /// Copy a whole store to another engine or folder
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Mint a token with a key of [auth], for development and scripts; prints only the token
+    Token(token::TokenArgs),
     /// Measure a y-websocket server: what it carries, how fast, at what cost, and whether it loses anything
     Bench(bench::BenchArgs),
 }
@@ -35,6 +38,7 @@ impl Command {
             Self::Config(config) => config.run(),
             Self::Doc(doc) => doc.run(),
             Self::Store(store) => store.run(),
+            Self::Token(token) => token.run(),
             Self::Bench(bench) => bench.run(),
         }
     }

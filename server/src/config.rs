@@ -4,6 +4,7 @@
 //! `validate`. To add a setting: a field, a line with a comment in the defaults, a bound. Nothing else in the workspace
 //! reads the environment.
 
+mod auth;
 mod awareness;
 mod byte_count;
 mod choice;
@@ -23,6 +24,7 @@ mod store;
 
 pub use awareness::AwarenessConfig;
 pub use byte_count::ByteCount;
+use confluo_auth::{AuthConfig, TrustedProxies};
 pub use http::HttpConfig;
 pub use limits::LimitsConfig;
 pub use loader::{ConfigLoadError, Layers, LoadedConfig};
@@ -46,6 +48,10 @@ pub const DEFAULTS: &str = include_str!("../config.default.toml");
 pub struct Config {
     /// Where to listen and where to keep things.
     pub server: ServerConfig,
+    /// Who may come in, and by what token.
+    pub auth: AuthConfig,
+    /// Which proxies are believed about the client's address.
+    pub trusted_proxies: TrustedProxies,
     /// Bounds of connections and of plain requests.
     pub http: HttpConfig,
     /// What one client, user, address or document may take.
@@ -75,6 +81,7 @@ impl Config {
     /// Checks every bound and every rule between settings.
     fn validate(&self, problems: &mut Problems) {
         self.server.validate(problems);
+        auth::validate(&self.auth, self.server.listen, problems);
         self.http.validate(problems);
         self.limits.validate(problems);
         self.store.validate(problems);

@@ -5,12 +5,14 @@
 //! 3. [`server`]: [`run`](server::run) ties a listener, the HTTP side and the documents together.
 //! 4. [`http`]: accepts sockets, answers plain requests, hands upgrades on.
 //! 5. [`documents`]: the seam to whatever serves documents.
-//! 6. `websocket`: a WebSocket as the hub's sessions see it.
-//! 7. [`store`]: opens the engine that keeps documents, for the server and for the commands on its data folder.
-//! 8. [`signals`], [`telemetry`], [`open_files`]: the process around it.
+//! 6. [`access`]: whose session it is, and what it may do; while it lives, too.
+//! 7. `websocket`: a WebSocket as the hub's sessions see it.
+//! 8. [`store`]: opens the engine that keeps documents, for the server and for the commands on its data folder.
+//! 9. [`signals`], [`telemetry`], [`open_files`]: the process around it.
 //!
 //! Invariants: nothing outside [`config`] reads the environment; no query, token or content of a document is logged.
 
+pub mod access;
 pub mod cli;
 pub mod commands;
 pub mod config;

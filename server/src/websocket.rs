@@ -1,11 +1,12 @@
 //! A WebSocket as the hub's sessions see it.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use confluo_hub::{Received, SessionSocket, SocketLost};
-use confluo_protocol::{CloseCode, Frame};
+use confluo_protocol::{AuthMessage, CloseCode, Frame, Message, Reader};
 use confluo_ws::{Incoming, WebSocket, WsError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -13,17 +14,41 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(crate) struct ClientSocket<S> {
     socket: WebSocket<S>,
     is_closing: bool,
+    /// A frame that was looked at before the session began; it gets it first.
+    first: Option<Bytes>,
 }
 
 impl<S> ClientSocket<S> {
     /// Takes over a WebSocket whose upgrade is done.
     pub(crate) fn new(socket: WebSocket<S>) -> Self {
-        Self { socket, is_closing: false }
+        Self { socket, is_closing: false, first: None }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientSocket<S> {
+    /// Waits for the first message, of at most `max_bytes`: the token in it, if it is one (AU1). The session receives it
+    /// again, and answers. `max_message_bytes` holds for what follows.
+    pub(crate) async fn first_token(&mut self, max_bytes: usize, max_message_bytes: usize) -> Option<Bytes> {
+        self.socket.set_max_message_bytes(max_bytes);
+        let frame = loop {
+            match poll_fn(|cx| self.poll_receive(cx)).await {
+                Received::Activity => {}
+                Received::Message(frame) => break frame,
+                Received::Closed | Received::Refused { .. } => return None,
+            }
+        };
+        let Ok(Message::Auth(AuthMessage::Token(token))) = Message::read(&mut Reader::new(&frame)) else { return None };
+        self.socket.set_max_message_bytes(max_message_bytes);
+        self.first = Some(frame);
+        Some(token)
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> SessionSocket for ClientSocket<S> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Received::Message(first));
+        }
         let incoming = std::task::ready!(self.socket.poll_receive(cx));
         Poll::Ready(match incoming {
             Ok(Incoming::Message { bytes, is_text: false }) => Received::Message(bytes),

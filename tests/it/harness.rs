@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use confluo::{
+    access::Door,
     config::Config,
     documents::{Documents, LiveDocuments},
     server,
@@ -71,7 +72,12 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start(store: Arc<dyn DocumentStore>, config: Config) -> Self {
         let hub = Hub::start(config.hub(), store).unwrap();
-        let documents = LiveDocuments::new(hub.clone(), config.socket_limits(), config.shutdown.window);
+        let documents = LiveDocuments::new(
+            hub.clone(),
+            Arc::new(Door::open(&config).unwrap()),
+            config.socket_limits(),
+            config.shutdown.window,
+        );
         let documents: Arc<dyn Documents> = Arc::new(documents);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

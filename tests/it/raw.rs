@@ -14,6 +14,7 @@ use confluo_ws::{
     Incoming, Limits, Opcode, WebSocket,
     client::{ClientRequest, connect},
 };
+use http::HeaderMap;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::harness::soon;
@@ -24,14 +25,25 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr, target: &str) -> Self {
+        Self::connect_with(address, target, HeaderMap::new(), &[]).await.0
+    }
+
+    /// With further headers and offered subprotocols; also says which of those the server selected.
+    pub(crate) async fn connect_with(
+        address: SocketAddr,
+        target: &str,
+        headers: HeaderMap,
+        subprotocols: &[String],
+    ) -> (Self, Option<String>) {
         let socket = TcpSocket::new_v4().unwrap();
         // Small, so that a reader that stops is noticed soon.
         socket.set_recv_buffer_size(16 << 10).unwrap();
         let stream = soon(socket.connect(address)).await.unwrap();
-        let request =
-            ClientRequest { host: address.to_string(), path_and_query: target.to_owned(), ..ClientRequest::default() };
+        let (host, path_and_query, subprotocols) = (address.to_string(), target.to_owned(), subprotocols.to_vec());
+        let request = ClientRequest { host, path_and_query, headers, subprotocols };
         let limits = Limits { max_message_bytes: 256 << 20, ..Limits::default() };
-        Self { socket: soon(connect(stream, &request, limits)).await.unwrap().socket }
+        let connected = soon(connect(stream, &request, limits)).await.unwrap();
+        (Self { socket: connected.socket }, connected.subprotocol)
     }
 
     pub(crate) async fn send(&mut self, message: &Message) {

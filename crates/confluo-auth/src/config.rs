@@ -47,6 +47,10 @@ pub struct AuthConfig {
     /// `leeway` (or a returning client would be let in and thrown out again), at most 1 h.
     #[serde(with = "humantime_serde")]
     pub expiry_grace: Duration,
+    /// How long a connection that brought no token may take to send one in-band, as its first message. Default 5 s, from
+    /// 100 ms to 1 min.
+    #[serde(with = "humantime_serde")]
+    pub token_timeout: Duration,
     /// Whether a token must have `exp`. Default true; a token without one is good until it is revoked.
     pub require_expiry: bool,
     /// The longest time from `iat` to `exp`; with it, both are needed. Default none. It also lets old revocations be
@@ -86,6 +90,7 @@ impl Default for AuthConfig {
             audiences: Vec::new(),
             leeway: Duration::from_secs(10),
             expiry_grace: Duration::from_secs(10),
+            token_timeout: Duration::from_secs(5),
             require_expiry: true,
             max_token_lifetime: None,
             claims: ClaimMapping::default(),
@@ -235,6 +240,9 @@ impl AuthConfig {
         check("auth.leeway", leeway, leeway <= Duration::from_secs(600), "0s to 10m are allowed")?;
         let grace_fits = (leeway..=Duration::from_secs(3600)).contains(&grace);
         check("auth.expiry_grace", grace, grace_fits, "from auth.leeway to 1h is allowed")?;
+        let timeout = self.token_timeout;
+        let timeout_fits = (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&timeout);
+        check("auth.token_timeout", timeout, timeout_fits, "100ms to 1m is allowed")?;
         let lifetime = self.max_token_lifetime.unwrap_or(Duration::from_secs(3600));
         check("auth.max_token_lifetime", lifetime, lifetime >= Duration::from_secs(1), "1s or more is allowed")
     }

@@ -23,6 +23,7 @@ use crate::{
     clock::Clock,
     committer::{Committer, recover_storage},
     config::HubConfig,
+    gate::{SessionControl, SessionGate},
     health::{Health, HealthState},
     mailbox::{Mail, Mailbox},
     metrics::HubMetrics,
@@ -69,6 +70,8 @@ pub struct JoinRequest {
     pub address: Option<IpAddr>,
     /// What it said about the lineage of its own copy.
     pub lineage: LineageClaim,
+    /// Who may change its access, or end it. Without one it keeps its access, whatever token it sends.
+    pub gate: Option<Arc<dyn SessionGate>>,
 }
 
 /// Rooms, sessions and the group committer. Cheap to clone; all clones are the same hub.
@@ -155,7 +158,7 @@ impl Hub {
         let outbox = Arc::new(Outbox::new(self.shared.config.outbound_bytes, self.shared.second()));
         let (mailbox, _) = Mailbox::new(1, 1);
         let session = Session::new(SessionId(0), Arc::clone(&self.shared), socket, outbox, mailbox);
-        self.close(session, Ending { code, reason: reason.into() }).await;
+        self.close(session, Ending { code, reason: reason.into(), is_expulsion: false }).await;
     }
 
     fn enter(&self, request: &JoinRequest) -> Result<Mailbox, (CloseCode, &'static str)> {
@@ -208,9 +211,11 @@ impl Hub {
         mailbox: Mailbox,
     ) {
         let shared = &self.shared;
-        let JoinRequest { document, access, user, address, lineage } = request;
+        let JoinRequest { document, access, user, address, lineage, gate } = request;
         let joining = Joining { session: id, access, user, address, lineage };
         let mut session = Session::new(id, Arc::clone(shared), socket, Arc::clone(&outbox), mailbox);
+        session.access = access;
+        session.gate = gate;
         shared.metrics.sessions_joined.add(1);
         shared.metrics.sessions.increment();
         let end = if session.mailbox.join(joining, Arc::clone(&outbox)).await.is_ok() {
@@ -219,13 +224,19 @@ impl Hub {
             if shared.health.is_draining() {
                 outbox.end(CloseCode::GoingAway, "the server is going away; come back".into());
             }
+            if let Some(gate) = &session.gate {
+                gate.joined(SessionControl::new(outbox));
+            }
             let end = session.run().await;
             shared.sessions.remove(id);
+            if let SessionEnd::ByServer(Ending { is_expulsion: true, .. }) = &end {
+                session.forget_unread();
+            }
             session.leave().await;
             end
         } else {
             let reason = "the room was just closed; try again".into();
-            SessionEnd::ByServer(Ending { code: CloseCode::InternalError, reason })
+            SessionEnd::ByServer(Ending { code: CloseCode::InternalError, reason, is_expulsion: false })
         };
         shared.rooms.leave(&document, &session.mailbox);
         shared.metrics.sessions.decrement();

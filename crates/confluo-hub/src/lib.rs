@@ -15,6 +15,7 @@
 mod clock;
 mod committer;
 mod config;
+mod gate;
 mod health;
 mod hub;
 mod mailbox;
@@ -32,6 +33,7 @@ mod socket;
 pub use clock::Clock;
 pub use config::{HubConfig, SnapshotPolicy};
 pub use confluo_room::{LineageClaim, RoomConfig};
+pub use gate::{Expulsion, SessionControl, SessionGate};
 pub use health::Health;
 pub use hub::{Hub, JoinRequest};
 pub use metrics::HubMetrics;

@@ -36,6 +36,8 @@ pub(crate) struct Outbox {
 pub(crate) struct Ending {
     pub(crate) code: CloseCode,
     pub(crate) reason: Cow<'static, str>,
+    /// The session may not see more: what waits is thrown away, and the peer, who did nothing, is told without delay.
+    pub(crate) is_expulsion: bool,
 }
 
 /// When something last went out or came in, in seconds of the hub's pulse.
@@ -80,7 +82,12 @@ impl Outbox {
 
     /// Ends the session after what waits has been sent. The first ending counts.
     pub(crate) fn end(&self, code: CloseCode, reason: Cow<'static, str>) {
-        let _ = self.ending.set(Ending { code, reason });
+        self.finish(Ending { code, reason, is_expulsion: false });
+    }
+
+    /// As [`Outbox::end`].
+    pub(crate) fn finish(&self, ending: Ending) {
+        let _ = self.ending.set(ending);
         self.waker.wake();
     }
 

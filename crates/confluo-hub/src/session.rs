@@ -8,10 +8,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_protocol::{CloseCode, Message, Reader, SessionId};
+use confluo_protocol::{Access, AuthMessage, CloseCode, Frame, Message, Reader, SessionId};
 use confluo_room::RoomInput;
 
 use crate::{
+    gate::{Expulsion, SessionGate},
     hub::Shared,
     mailbox::{Mailbox, Posting},
     outbox::{Ending, Outbox},
@@ -30,6 +31,9 @@ pub(crate) struct Session<S> {
     pub(crate) socket: S,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) mailbox: Mailbox,
+    /// What it may do, as far as the gate has said.
+    pub(crate) access: Access,
+    pub(crate) gate: Option<Arc<dyn SessionGate>>,
     /// Taken out of the queue and not yet written.
     writing: VecDeque<Bytes>,
     writing_bytes: usize,
@@ -54,7 +58,7 @@ pub(crate) enum SessionEnd {
 
 impl SessionEnd {
     fn by_server(code: CloseCode, reason: impl Into<std::borrow::Cow<'static, str>>) -> Self {
-        Self::ByServer(Ending { code, reason: reason.into() })
+        Self::ByServer(Ending { code, reason: reason.into(), is_expulsion: false })
     }
 }
 
@@ -66,6 +70,8 @@ impl<S: SessionSocket> Session<S> {
             socket,
             outbox,
             mailbox,
+            access: Access::Read,
+            gate: None,
             writing: VecDeque::new(),
             writing_bytes: 0,
             writing_frames: 0,
@@ -156,10 +162,25 @@ impl<S: SessionSocket> Session<S> {
                 tracing::debug!(kind, "a message of unknown type was ignored");
                 return Ok(());
             }
+            Message::Auth(AuthMessage::Token(token)) => return self.renew(token),
             Message::Awareness(_) => self.shared.metrics.awareness_received.add(1),
             _ => {}
         }
         self.post(RoomInput::Received(self.id, message))
+    }
+
+    /// AU2: the answer is *accepted*, or the end. The room learns of the access before it gets the next message.
+    fn renew(&mut self, token: &Bytes) -> Result<(), SessionEnd> {
+        if let Some(gate) = &self.gate {
+            self.access = gate.renew(token).map_err(|refusal| {
+                // What stands behind a refused token in its frame is not taken either.
+                self.unread.clear();
+                let Expulsion { code, reason } = refusal;
+                SessionEnd::by_server(code, reason)
+            })?;
+        }
+        self.outbox.push(Frame::new(&Message::Auth(AuthMessage::Accepted(self.access))));
+        self.post(RoomInput::AccessChanged(self.id, self.access))
     }
 
     fn post(&mut self, input: RoomInput) -> Result<(), SessionEnd> {
@@ -209,6 +230,11 @@ impl<S: SessionSocket> Session<S> {
         }
     }
 
+    /// Whoever was expelled says nothing more.
+    pub(crate) fn forget_unread(&mut self) {
+        self.unread.clear();
+    }
+
     /// Delivers what was read and not yet posted, then tells the room that the session has ended.
     pub(crate) async fn leave(&mut self) {
         if let Some(posting) = self.posting.take() {
@@ -227,10 +253,16 @@ impl<S: SessionSocket> Session<S> {
 
     /// Tells the peer why the session ends: what waits goes first, then the code.
     pub(crate) async fn close(mut self, ending: Ending) {
-        let Ending { code, reason } = ending;
+        let Ending { code, reason, is_expulsion } = ending;
         tracing::debug!(code = code.code(), %reason, "the session is closed");
-        if is_caused_by_client(code) {
+        if is_expulsion {
+            while self.outbox.pop().is_some() {}
+        } else if is_caused_by_client(code) {
             tokio::time::sleep(self.shared.config.refusal_delay).await;
+        }
+        if matches!(code, CloseCode::Unauthorised | CloseCode::Forbidden) {
+            let reason = Bytes::from(reason.clone().into_owned());
+            self.outbox.push(Frame::new(&Message::Auth(AuthMessage::PermissionDenied(reason))));
         }
         let timeout = self.shared.config.close_timeout;
         let flush = poll_fn(|cx| {

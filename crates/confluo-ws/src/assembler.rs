@@ -63,6 +63,11 @@ impl Assembler {
         }
     }
 
+    /// To be called between two messages.
+    pub(crate) fn set_max_message_bytes(&mut self, max_message_bytes: usize) {
+        self.max_message_bytes = max_message_bytes.max(self.message.len());
+    }
+
     /// From now on only the peer's close is looked for.
     pub(crate) fn discard(&mut self) {
         self.is_discarding = true;

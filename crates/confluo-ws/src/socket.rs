@@ -77,6 +77,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         &self.stream
     }
 
+    /// Changes [`Limits::max_message_bytes`] from the next message on: a peer may be trusted with more once it is known.
+    pub fn set_max_message_bytes(&mut self, max_message_bytes: usize) {
+        self.limits.max_message_bytes = max_message_bytes;
+        self.assembler.set_max_message_bytes(max_message_bytes);
+    }
+
     /// Counts the reads that brought bytes (and wraps): a connection whose count moved since it was last looked at is
     /// alive, even in the middle of one long message.
     pub fn activity(&self) -> u32 {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+use crate::access::Door;
 use crate::cli::ConfigArgs;
 use crate::config::{DEFAULTS, LoadedConfig};
 
@@ -42,7 +43,7 @@ impl ConfigCommand {
             Self::Print(print) if print.defaults => DEFAULTS.to_owned(),
             Self::Print(print) => effective(&print.config.load()?)?,
             Self::Check(check) => {
-                check.config.load()?;
+                Door::open(&check.config.load()?.config)?;
                 "the configuration can be used\n".to_owned()
             }
         };

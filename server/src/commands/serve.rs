@@ -11,6 +11,7 @@ use tokio::runtime::{self, Runtime};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::access::Door;
 use crate::cli::ConfigArgs;
 use crate::config::Config;
 use crate::documents::{Documents, LiveDocuments};
@@ -51,10 +52,10 @@ fn build_runtime(config: &Config) -> anyhow::Result<Runtime> {
 
 async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let signals = StopSignals::listen().context("cannot listen for signals")?;
+    let door = Door::open(&config).context("cannot read the keys of [auth]")?;
     let store = store::open(&config)?;
     let hub = Hub::start(config.hub(), store).context("cannot start the committer's thread")?;
-    let documents = LiveDocuments::new(hub, config.socket_limits(), config.shutdown.window)
-        .with_origins(config.server.origin_policy()?);
+    let documents = LiveDocuments::new(hub, Arc::new(door), config.socket_limits(), config.shutdown.window);
     let documents: Arc<dyn Documents> = Arc::new(documents);
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.with_context(|| {

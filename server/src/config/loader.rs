@@ -158,6 +158,8 @@ fn walk(
             (None, _) => {
                 problems.push(unknown(&setting, key, origin.or_else(|| first_origin(value, &setting)), schema));
             }
+            // A table whose keys are the operator's own, such as grants.
+            (Some(Json::Object(free)), ValueKind::Table(_)) if free.is_empty() => {}
             (Some(known @ Json::Object(_)), ValueKind::Table(table)) => walk(table, known, &setting, origins, problems),
             (Some(_), _) => {
                 if let Some(origin) = origin {

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use confluo_auth::{AuthConfigError, OriginPolicy};
 use serde::{Deserialize, Serialize};
 
 use super::Problems;
@@ -15,23 +14,13 @@ pub struct ServerConfig {
     pub listen: SocketAddr,
     /// Folder of the store, created if it is missing.
     pub data_dir: PathBuf,
-    /// Pages of other origins that may connect.
-    pub allowed_origins: Vec<String>,
     /// Threads of the runtime; 0 takes one per processor.
     pub workers: u32,
 }
 
 impl ServerConfig {
-    /// Which pages may connect.
-    pub fn origin_policy(&self) -> Result<OriginPolicy, AuthConfigError> {
-        OriginPolicy::new(&self.allowed_origins, self.listen.ip().is_loopback())
-    }
-
     pub(super) fn validate(&self, problems: &mut Problems) {
         problems.check_range("server.workers", &self.workers, &(0..=1024));
-        if let Err(error) = self.origin_policy() {
-            problems.check("server.allowed_origins", false, || error.to_string());
-        }
         let named = !self.data_dir.as_os_str().is_empty();
         problems.check("server.data_dir", named, || "it must name a folder".to_owned());
     }

@@ -1,42 +1,50 @@
 //! Documents served by a hub: from an upgrade request to a session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use confluo_auth::{Credentials, OriginPolicy};
-use confluo_hub::{Health, Hub, HubMetrics, JoinRequest, LineageClaim};
+use confluo_auth::token_source::select_subprotocol;
+use confluo_hub::{Expulsion, Health, Hub, HubMetrics, JoinRequest, LineageClaim, SessionGate};
 use confluo_protocol::{Access, CloseCode, DocumentName, LineageId};
 use confluo_ws::handshake::accept_upgrade;
 use confluo_ws::{Limits, Role, WebSocket};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{StatusCode, header};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, debug_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, debug_span};
 
 use super::{DocumentUpgrade, Documents, Readiness};
+use crate::access::{Caller, Door, VisitGuard};
 use crate::websocket::ClientSocket;
 
 /// The documents of one hub.
 pub struct LiveDocuments {
     hub: Hub,
+    door: Arc<Door>,
     limits: Limits,
     drain_window: Duration,
-    origins: Option<OriginPolicy>,
     sessions: TaskTracker,
+    /// What the door does on its own. It ends with `drain`.
+    stop_background: CancellationToken,
 }
 
 impl LiveDocuments {
-    /// Serves the documents of `hub`; sessions are closed over `drain_window` when the server stops.
-    pub fn new(hub: Hub, limits: Limits, drain_window: Duration) -> Self {
-        Self { hub, limits, drain_window, origins: None, sessions: TaskTracker::new() }
-    }
-
-    /// Lets pages connect only where `origins` allows it; a page that may not is closed with 4403.
-    #[must_use]
-    pub fn with_origins(self, origins: OriginPolicy) -> Self {
-        Self { origins: Some(origins), ..self }
+    /// Serves the documents of `hub` to whom `door` lets in; sessions are closed over `drain_window` when the server
+    /// stops. On the current tokio runtime.
+    pub fn new(hub: Hub, door: Arc<Door>, limits: Limits, drain_window: Duration) -> Self {
+        let (sessions, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (watching, refreshing) = (Arc::clone(&door), Arc::clone(&door));
+        let until = stop.clone();
+        sessions.spawn(async move { until.run_until_cancelled(watching.watch_expiries()).await });
+        let until = stop.clone();
+        sessions.spawn(async move { until.run_until_cancelled(refreshing.refresh_keys()).await });
+        Self { hub, door, limits, drain_window, sessions, stop_background: stop }
     }
 }
 
@@ -62,14 +70,11 @@ impl Documents for LiveDocuments {
         // A name that is no name is told by a close code: a browser cannot see a rejected upgrade and would retry for ever.
         let document = DocumentName::from_request_path(request.uri.path());
         let lineage = lineage_claim(request.uri.query().unwrap_or_default());
-        let address = upgrade.connection.peer.ip();
-        let origin = match &self.origins {
-            Some(origins) => origins.check(&request.headers, Credentials::Absent, None),
-            None => Ok(()),
-        };
-        let span = debug_span!("session", document = document.as_ref().map_or("", DocumentName::as_str));
-        let hub = self.hub.clone();
-        let limits = self.limits;
+        let address = self.door.client_address(upgrade.connection.peer.ip(), &request.headers);
+        let caller = self.door.caller(&request.headers, request.uri.query());
+        let subprotocol = select_subprotocol(&request.headers);
+        let span = debug_span!("session", document = document.as_ref().map_or("", DocumentName::as_str), user = Empty);
+        let (hub, door, limits) = (self.hub.clone(), Arc::clone(&self.door), self.limits);
         let session = async move {
             let upgraded = match upgrade.socket().await {
                 Ok(upgraded) => upgraded,
@@ -81,23 +86,31 @@ impl Documents for LiveDocuments {
             metrics.connections_accepted.add(1);
             metrics.connections.increment();
             let socket = WebSocket::new(upgraded.stream, Role::Server, upgraded.leftover, limits);
-            let socket = ClientSocket::new(socket);
-            if let Err(refused) = origin {
-                return hub.refuse(socket, CloseCode::Forbidden, refused.to_string()).await;
-            }
-            match document {
+            let mut socket = ClientSocket::new(socket);
+            let entered = match document {
                 Ok(document) => {
-                    let access = Access::Write;
-                    let request = JoinRequest { document, access, user: None, address: Some(address), lineage };
-                    hub.serve(request, socket).await;
+                    enter(&door, caller, &document, &mut socket, limits).await.map(|entered| (document, entered))
                 }
-                Err(error) => hub.refuse(socket, CloseCode::Malformed, error.to_string()).await,
+                Err(error) => Err(Expulsion { code: CloseCode::Malformed, reason: error.to_string().into() }),
+            };
+            match entered {
+                Ok((document, (access, visit))) => {
+                    let user = visit.as_ref().map(VisitGuard::user);
+                    Span::current().record("user", user.as_ref().map(|user| &*user.0));
+                    let gate = visit.as_ref().map(|visit| visit.gate() as Arc<dyn SessionGate>);
+                    let address = Some(address);
+                    hub.serve(JoinRequest { document, access, user, address, lineage, gate }, socket).await;
+                }
+                Err(Expulsion { code, reason }) => hub.refuse(socket, code, reason).await,
             }
             metrics.connections.decrement();
         };
         self.sessions.spawn(session.instrument(span));
-        let response = Response::builder()
-            .status(StatusCode::SWITCHING_PROTOCOLS)
+        let mut response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+        if let Some(subprotocol) = subprotocol {
+            response = response.header(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+        }
+        let response = response
             .header(header::CONNECTION, "upgrade")
             .header(header::UPGRADE, "websocket")
             .header(header::SEC_WEBSOCKET_ACCEPT, accept)
@@ -108,11 +121,33 @@ impl Documents for LiveDocuments {
     fn drain(&self) -> BoxFuture<'_, ()> {
         async {
             self.hub.drain(self.drain_window).await;
+            self.stop_background.cancel();
             self.sessions.close();
             self.sessions.wait().await;
         }
         .boxed()
     }
+}
+
+/// What the caller may do with the document. Whoever brought no token is waited for, and tells it first (AU1).
+async fn enter(
+    door: &Arc<Door>,
+    caller: Result<Caller, Expulsion>,
+    document: &DocumentName,
+    socket: &mut ClientSocket<TcpStream>,
+    limits: Limits,
+) -> Result<(Access, Option<VisitGuard>), Expulsion> {
+    let identity = match caller? {
+        Caller::Anyone => return Ok((Access::Write, None)),
+        Caller::Known(identity) => *identity,
+        Caller::Unsaid => {
+            let token = socket.first_token(door.max_first_message_bytes(), limits.max_message_bytes);
+            let token = tokio::time::timeout(door.token_timeout(), token).await.ok().flatten();
+            door.identify_text(&token.unwrap_or_default())?
+        }
+    };
+    let (access, visit) = door.admit(identity, document)?;
+    Ok((access, Some(visit)))
 }
 
 /// `?lineage=`: absent, empty ("tell me"), or the id of the client's copy. An id that is none can match no document.

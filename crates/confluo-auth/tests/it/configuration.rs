@@ -47,6 +47,7 @@ fn what_is_wrong_names_its_setting_and_what_is_allowed() {
         ("mode = 'token'", ["auth.mode", "auth.keys or auth.jwks"]),
         ("unprotected = 'yes'", ["auth.unprotected", UNPROTECTED_WORDS]),
         ("leeway = '11m'", ["auth.leeway is 11m", "0s to 10m"]),
+        ("token_timeout = '10ms'", ["auth.token_timeout is 10ms", "100ms to 1m"]),
         ("expiry_grace = '5s'", ["auth.expiry_grace is 5s", "from auth.leeway to 1h"]),
         ("max_token_lifetime = '0s'", ["auth.max_token_lifetime", "1s or more"]),
         ("cookie = 'a b'", ["auth.cookie", "letters, digits"]),

@@ -108,3 +108,19 @@ fn a_secret_comes_from_a_file_without_its_newline() {
     assert!(load("", &environment).unwrap().config.metrics.token.unwrap().matches("hunter2"));
     check_refused("[metrics]\ntoken = \"x\"", &environment, &["metrics.token_file", "keep one of the two"]);
 }
+
+#[test]
+fn without_tokens_a_server_listens_on_loopback_or_is_told_in_words_to_do_otherwise() {
+    let open = "[server]\nlisten = \"0.0.0.0:8787\"\n";
+    check_refused(open, &[], &["auth.mode", "not on 0.0.0.0", "anyone may read and change every document"]);
+    check_refused(&format!("{open}[auth]\nunprotected = \"yes\""), &[], &["auth.unprotected must be exactly"]);
+    let words = format!("{open}[auth]\nunprotected = \"{}\"", confluo_auth::UNPROTECTED_WORDS);
+    load(&words, &[]).unwrap();
+    let key = "{ algorithm = \"HS256\", secret = \"a secret of thirty-two bytes or more\" }";
+    let tokens =
+        format!("{open}[auth]\nmode = \"token\"\nkeys = [{key}]\n[auth.default_grants]\n\"public/*\" = \"read\"");
+    let loaded = load(&tokens, &[]).unwrap();
+    assert_eq!(loaded.config.auth.default_grants.len(), 1);
+    assert!(!format!("{:?}", loaded.config).contains("thirty-two"), "a secret is never shown");
+    check_refused("[auth]\nmode = \"token\"", &[], &["auth", "at least one entry"]);
+}

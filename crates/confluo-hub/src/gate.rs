@@ -1,0 +1,44 @@
+//! Who decides about a session while it lives: the hub's edge to tokens, of which it knows nothing.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use bytes::Bytes;
+use confluo_protocol::{Access, CloseCode};
+
+use crate::outbox::{Ending, Outbox};
+
+/// Decides about one session. Every method is called on a session's task and must not wait.
+pub trait SessionGate: fmt::Debug + Send + Sync + 'static {
+    /// The session has joined; through `control` it can be ended until it has gone.
+    fn joined(&self, control: SessionControl);
+
+    /// The client sent a token in-band (AU2). The access is in force from its next message on; a refusal ends the session.
+    fn renew(&self, token: &Bytes) -> Result<Access, Expulsion>;
+}
+
+/// Why a session may not go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expulsion {
+    /// How the session must be closed.
+    pub code: CloseCode,
+    /// In words that are safe to show.
+    pub reason: Cow<'static, str>,
+}
+
+/// Ends one live session from outside.
+#[derive(Debug, Clone)]
+pub struct SessionControl {
+    outbox: Arc<Outbox>,
+}
+
+impl SessionControl {
+    pub(crate) fn new(outbox: Arc<Outbox>) -> Self {
+        Self { outbox }
+    }
+
+    /// Ends the session at once: what waits for it is not sent any more, and the close is not delayed.
+    pub fn expel(&self, expulsion: Expulsion) {
+        let Expulsion { code, reason } = expulsion;
+        self.outbox.finish(Ending { code, reason, is_expulsion: true });
+    }
+}

@@ -1,0 +1,210 @@
+//! From a request to a caller, and from a caller to a visit.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use confluo_auth::{
+    AuthConfig, AuthConfigError, AuthMode, Credentials, Identity, Jwks, JwksError, JwksSource, KeySet, MAX_TOKEN_BYTES,
+    OriginPolicy, Token, TokenError, TokenSources, TrustedProxies, UnixTime, Verifier,
+};
+use confluo_hub::{Clock, Expulsion};
+use confluo_protocol::{Access, CloseCode, DocumentName};
+use http::HeaderMap;
+use tracing::{debug, warn};
+
+use super::visit::{Visit, VisitGuard, Visits};
+use crate::config::Config;
+
+/// The longest message before a session has authenticated: a token, with its type and length.
+const MAX_FIRST_MESSAGE_BYTES: usize = MAX_TOKEN_BYTES + 16;
+
+/// Who is asking, as far as the request says.
+#[derive(Debug)]
+pub enum Caller {
+    /// Anyone: the server needs no tokens.
+    Anyone,
+    /// Somebody with a valid token.
+    Known(Box<Identity>),
+    /// Somebody whose token is still to come in-band.
+    Unsaid,
+}
+
+/// The rules of `[auth]` and `[trusted_proxies]`, and every session that came in by them.
+#[derive(Debug)]
+pub struct Door {
+    config: AuthConfig,
+    origins: OriginPolicy,
+    proxies: TrustedProxies,
+    sources: TokenSources,
+    /// Absent if no token is needed.
+    verifier: Option<Verifier>,
+    pub(super) visits: Visits,
+}
+
+/// The door cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// A setting cannot be used.
+    #[error(transparent)]
+    Config(#[from] AuthConfigError),
+    /// A JWKS file cannot be read.
+    #[error("auth.jwks: cannot read {file}")]
+    JwksFile {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A JWKS cannot be used.
+    #[error("auth.jwks: cannot use {file}")]
+    Jwks {
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: JwksError,
+    },
+}
+
+impl Door {
+    /// Reads the keys, and says what is wrong with any of them.
+    pub fn open(config: &Config) -> Result<Self, DoorError> {
+        let auth = config.auth.clone();
+        let verifier = match auth.mode {
+            AuthMode::None => None,
+            AuthMode::Token => {
+                let keys = KeySet::new(auth.verifying_keys(|path| std::fs::read(path))?);
+                for source in &auth.jwks {
+                    refresh(&keys, source)?;
+                }
+                Some(Verifier::new(&auth, Arc::new(keys))?)
+            }
+        };
+        Ok(Self {
+            origins: OriginPolicy::new(&auth.allowed_origins, config.server.listen.ip().is_loopback())?,
+            proxies: config.trusted_proxies.clone(),
+            sources: TokenSources { cookie: auth.cookie.clone() },
+            verifier,
+            config: auth,
+            visits: Visits::default(),
+        })
+    }
+
+    /// The client's address, behind proxies that are trusted.
+    pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.proxies.client_address(peer, headers)
+    }
+
+    /// Who is asking (AD4), and whether the page that asks may (AD6).
+    pub fn caller(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Expulsion> {
+        let may_connect = |credentials| {
+            self.origins.check(headers, credentials, None).map_err(|refused| forbidden(refused.to_string()))
+        };
+        if self.verifier.is_none() {
+            may_connect(Credentials::Absent)?;
+            return Ok(Caller::Anyone);
+        }
+        match self.sources.find(headers, query).map_err(|error| unauthorised(&error))? {
+            Some((token, source)) => {
+                may_connect(source.into())?;
+                Ok(Caller::Known(Box::new(self.identify(&token)?)))
+            }
+            None => Ok(Caller::Unsaid),
+        }
+    }
+
+    /// Whose token came in-band.
+    pub fn identify_text(&self, token: &[u8]) -> Result<Identity, Expulsion> {
+        let token = std::str::from_utf8(token).map_err(|_| TokenError::Malformed("it is not text"));
+        let token = token.and_then(Token::new).map_err(|error| unauthorised(&error))?;
+        self.identify(&token)
+    }
+
+    fn identify(&self, token: &Token) -> Result<Identity, Expulsion> {
+        let verifier = self.verifier.as_ref().ok_or_else(|| unauthorised(&TokenError::Missing))?;
+        verifier.verify(token, self.now()).map_err(|error| unauthorised(&error))
+    }
+
+    /// Lets somebody in, if there is a grant for the document (AU3).
+    pub fn admit(
+        self: &Arc<Self>,
+        identity: Identity,
+        document: &DocumentName,
+    ) -> Result<(Access, VisitGuard), Expulsion> {
+        let access = granted(&identity, document)?;
+        Ok((access, Visit::begin(self, identity, document.clone())))
+    }
+
+    /// The longest message of a connection that has not said who it is.
+    pub fn max_first_message_bytes(&self) -> usize {
+        MAX_FIRST_MESSAGE_BYTES
+    }
+
+    /// How long a token may take to come in-band.
+    pub fn token_timeout(&self) -> Duration {
+        self.config.token_timeout
+    }
+
+    /// Ends every session whose token has expired and was not renewed, at a look a second (AU4).
+    pub async fn watch_expiries(&self) {
+        let mut interval = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            interval.tick().await;
+            let now = self.now();
+            for visit in self.visits.all() {
+                visit.end_if_expired(now);
+            }
+        }
+    }
+
+    /// Reads the JWKS files again, each at its interval. A file that cannot be used leaves the last good keys in force.
+    pub async fn refresh_keys(&self) {
+        let Some(verifier) = &self.verifier else { return };
+        let each = self.config.jwks.iter().map(|source| async move {
+            loop {
+                tokio::time::sleep(source.refresh).await;
+                if let Err(error) = refresh(verifier.keys(), source) {
+                    warn!(error = &error as &dyn std::error::Error, "the keys of the last good JWKS stay in force");
+                }
+            }
+        });
+        futures_util::future::join_all(each).await;
+    }
+
+    pub(super) fn expiry_grace(&self) -> Duration {
+        self.config.expiry_grace
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        Clock.wall().into()
+    }
+}
+
+/// What a token allows with a document, or the refusal.
+pub(super) fn granted(identity: &Identity, document: &DocumentName) -> Result<Access, Expulsion> {
+    identity.grants.access(document).ok_or_else(|| forbidden("the token does not allow this document"))
+}
+
+pub(super) fn forbidden(reason: impl Into<std::borrow::Cow<'static, str>>) -> Expulsion {
+    Expulsion { code: CloseCode::Forbidden, reason: reason.into() }
+}
+
+pub(super) fn unauthorised(error: &TokenError) -> Expulsion {
+    debug!(%error, kind = error.kind(), "a token was refused");
+    Expulsion { code: error.close_code(), reason: error.client_reason().into() }
+}
+
+fn refresh(keys: &KeySet, source: &JwksSource) -> Result<(), DoorError> {
+    let Some(path) = &source.file else { return Ok(()) };
+    let file = source.name();
+    let document = std::fs::read(path).map_err(|source| DoorError::JwksFile { file: file.clone(), source })?;
+    let jwks = Jwks::parse(&document, source.rsa_algorithm)
+        .map_err(|source| DoorError::Jwks { file: file.clone(), source })?;
+    for skipped in &jwks.skipped {
+        warn!(file, index = skipped.index, kid = skipped.kid, reason = %skipped.reason, "a key of a JWKS is not used");
+    }
+    keys.replace_jwks(&file, jwks.keys);
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! One session as tokens see it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use confluo_auth::{Identity, UnixTime};
+use confluo_hub::{Expulsion, SessionControl, SessionGate};
+use confluo_protocol::{Access, CloseCode, DocumentName};
+
+use super::door::{Door, forbidden, granted};
+
+/// A session that somebody with a token has, from the door to its end.
+#[derive(Debug)]
+pub struct Visit {
+    door: Arc<Door>,
+    document: DocumentName,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    identity: Identity,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The room has not taken it in yet.
+    Entering,
+    Live(SessionControl),
+    /// It must go, as soon as it can be reached.
+    Expelled(Expulsion),
+}
+
+/// Keeps a visit on the list.
+#[derive(Debug)]
+pub struct VisitGuard {
+    visit: Arc<Visit>,
+    id: u64,
+}
+
+/// Every session that has a token.
+#[derive(Debug, Default)]
+pub(super) struct Visits {
+    list: Mutex<VisitList>,
+}
+
+#[derive(Debug, Default)]
+struct VisitList {
+    live: HashMap<u64, Arc<Visit>>,
+    last_id: u64,
+}
+
+impl Visit {
+    pub(super) fn begin(door: &Arc<Door>, identity: Identity, document: DocumentName) -> VisitGuard {
+        let state = Mutex::new(State { identity, stage: Stage::Entering });
+        let visit = Arc::new(Self { door: Arc::clone(door), document, state });
+        let mut list = door.visits.lock();
+        list.last_id += 1;
+        let id = list.last_id;
+        list.live.insert(id, Arc::clone(&visit));
+        VisitGuard { visit, id }
+    }
+
+    /// Ends it with 4501 at `exp` and the grace.
+    pub(super) fn end_if_expired(&self, now: UnixTime) {
+        let ends_at = self.lock().identity.session_ends_at(self.door.expiry_grace());
+        if ends_at.is_some_and(|ends_at| now >= ends_at) {
+            let reason = "the token has expired; come back with a fresh one".into();
+            self.expel(Expulsion { code: CloseCode::TokenExpired, reason });
+        }
+    }
+
+    fn expel(&self, expulsion: Expulsion) {
+        let mut state = self.lock();
+        match &state.stage {
+            Stage::Live(control) => control.expel(expulsion),
+            Stage::Entering => state.stage = Stage::Expelled(expulsion),
+            Stage::Expelled(_) => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SessionGate for Visit {
+    fn joined(&self, control: SessionControl) {
+        let mut state = self.lock();
+        if let Stage::Expelled(expulsion) = &state.stage {
+            control.expel(expulsion.clone());
+        } else {
+            state.stage = Stage::Live(control);
+        }
+    }
+
+    fn renew(&self, token: &Bytes) -> Result<Access, Expulsion> {
+        let identity = self.door.identify_text(token)?;
+        let mut state = self.lock();
+        if identity.user != state.identity.user {
+            return Err(forbidden("a session cannot change its user; connect anew"));
+        }
+        let access = granted(&identity, &self.document)?;
+        state.identity = identity;
+        Ok(access)
+    }
+}
+
+impl VisitGuard {
+    /// The session's gate.
+    pub fn gate(&self) -> Arc<Visit> {
+        Arc::clone(&self.visit)
+    }
+
+    /// Whose session it is.
+    pub fn user(&self) -> confluo_protocol::UserId {
+        self.visit.lock().identity.user.clone()
+    }
+}
+
+impl Drop for VisitGuard {
+    fn drop(&mut self) {
+        self.visit.door.visits.lock().live.remove(&self.id);
+    }
+}
+
+impl Visits {
+    pub(super) fn all(&self) -> Vec<Arc<Visit>> {
+        self.lock().live.values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VisitList> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

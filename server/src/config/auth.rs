@@ -1,0 +1,25 @@
+//! `[auth]`: who may come in. The section itself is `confluo-auth`'s.
+
+use std::net::SocketAddr;
+
+use confluo_auth::{AuthConfig, AuthConfigError};
+
+use super::Problems;
+
+/// Checks the section on its own and against where the server listens. Files are read when the server starts.
+pub(super) fn validate(auth: &AuthConfig, listen: SocketAddr, problems: &mut Problems) {
+    if let Err(error) = auth.validate() {
+        problems.add("auth", with_source(&error));
+    }
+    if let Err(error) = auth.check_exposure([listen.ip()]) {
+        problems.add("auth.mode", error.to_string());
+    }
+    if auth.jwks.iter().any(|source| source.url.is_some()) {
+        problems.add("auth.jwks", "a url is not fetched yet; let a timer fetch it into a file, and name that file");
+    }
+}
+
+fn with_source(error: &AuthConfigError) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

@@ -1,0 +1,227 @@
+//! Tokens at the door of the whole server, and on sessions that live.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use confluo::config::Config;
+use confluo_auth::{AuthMode, Grants, KeyConfig, MintRequest, Secret, SecretEncoding, UnixTime, mint};
+use confluo_client::{Client, ConnectionState, Token};
+use confluo_hub::Clock;
+use confluo_protocol::{Access, AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage};
+use http::{HeaderMap, header};
+
+use crate::{
+    harness::{Server, add, faulty, items, quick, set, soon, stopped_with, wait_for_item},
+    raw::Raw,
+};
+
+fn with_tokens() -> Config {
+    let mut config = quick();
+    config.auth.mode = AuthMode::Token;
+    config.auth.cookie = Some("session".to_owned());
+    config.auth.leeway = Duration::ZERO;
+    config.auth.expiry_grace = Duration::ZERO;
+    config.auth.keys = vec![KeyConfig {
+        kid: None,
+        algorithm: confluo_auth::Algorithm::HS256,
+        secret: Some(Secret::new("a secret of thirty-two bytes or more")),
+        secret_file: None,
+        encoding: SecretEncoding::Text,
+        public_key: None,
+        public_key_file: None,
+    }];
+    config
+}
+
+fn token_for(user: &str, grants: &[(&str, Access)], lifetime: Duration) -> String {
+    let config = with_tokens().auth;
+    let request = MintRequest {
+        user: user.to_owned(),
+        display_name: None,
+        colour: None,
+        grants: Some(Grants::from_pairs(grants.iter().copied()).unwrap()),
+        is_admin: false,
+        lifetime,
+        token_id: None,
+    };
+    let key = config.signing_key(None, |_| unreachable!("the secret stands in the configuration")).unwrap();
+    mint(&config, &key, &request, UnixTime::from(Clock.wall())).unwrap().reveal().to_owned()
+}
+
+fn token(user: &str, access: Access) -> String {
+    token_for(user, &[("team/*", access)], Duration::from_secs(3600))
+}
+
+async fn client_with(server: &Server, token: &str) -> Client {
+    let mut config = server.client_config("team/notes");
+    config.token = Some(Token(token.to_owned()));
+    let client = Client::connect(config);
+    soon(client.wait_synced()).await.unwrap();
+    client
+}
+
+/// What a refused connection is told: the reason of the auth message, and the code. Nothing else may come before.
+async fn refusal(raw: &mut Raw) -> (String, u16) {
+    let Ok(Message::Auth(AuthMessage::PermissionDenied(reason))) = raw.receive().await else {
+        panic!("AU3: permission denied comes first");
+    };
+    (String::from_utf8(reason.to_vec()).unwrap(), raw.close_code().await)
+}
+
+async fn say_token(raw: &mut Raw, token: &str) {
+    raw.send(&Message::Auth(AuthMessage::Token(Bytes::from(token.to_owned())))).await;
+}
+
+async fn is_let_in(raw: &mut Raw) {
+    raw.receive_until(|message| matches!(message, Message::Sync(SyncMessage::Step1(_)))).await;
+}
+
+fn one_header(name: header::HeaderName, value: &str) -> HeaderMap {
+    HeaderMap::from_iter([(name, value.parse().unwrap())])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ad4_a_token_is_found_wherever_it_may_stand() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let token = token("ada", Access::Write);
+    is_let_in(&mut server.raw(&format!("/sync/team/notes?token={token}")).await).await;
+    for headers in [
+        one_header(header::AUTHORIZATION, &format!("Bearer {token}")),
+        one_header(header::COOKIE, &format!("session={token}")),
+    ] {
+        is_let_in(&mut Raw::connect_with(server.address, "/sync/team/notes", headers, &[]).await.0).await;
+    }
+    let offered = ["confluo".to_owned(), format!("confluo.token.{token}")];
+    let (mut raw, selected) = Raw::connect_with(server.address, "/sync/team/notes", HeaderMap::new(), &offered).await;
+    assert_eq!(selected.as_deref(), Some("confluo"));
+    is_let_in(&mut raw).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au1_a_token_may_come_as_the_first_message_and_nothing_else_may() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let mut raw = server.raw("/sync/team/notes").await;
+    say_token(&mut raw, &token("ada", Access::Read)).await;
+    let accepted = Message::Auth(AuthMessage::Accepted(Access::Read));
+    raw.receive_until(|message| *message == accepted).await;
+
+    let mut stranger = server.raw("/sync/team/notes").await;
+    stranger.send(&Message::Sync(SyncMessage::Step1(StateVectorV1(Bytes::from_static(&[0]))))).await;
+    assert_eq!(refusal(&mut stranger).await, ("a token is needed".to_owned(), CloseCode::Unauthorised.code()));
+
+    let mut large = server.raw("/sync/team/notes").await;
+    say_token(&mut large, &"x".repeat(64 << 10)).await;
+    assert_eq!(refusal(&mut large).await.1, CloseCode::Unauthorised.code());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au1_a_silent_stranger_is_closed() {
+    let mut config = with_tokens();
+    config.auth.token_timeout = Duration::from_millis(100);
+    let server = Server::start(faulty(), config).await;
+    let mut raw = server.raw("/sync/team/notes").await;
+    assert_eq!(refusal(&mut raw).await, ("a token is needed".to_owned(), CloseCode::Unauthorised.code()));
+    assert_eq!(server.metrics().sessions_joined.get(), 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au3_each_refusal_has_its_code_and_its_reason() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let good = token("ada", Access::Write);
+    let expired = token_for("ada", &[("*", Access::Write)], Duration::ZERO);
+    for (target, reason, code) in [
+        ("/sync/team/notes?token=nonsense".to_owned(), "the token is not a JWT", 4401),
+        (format!("/sync/team/notes?token={expired}"), "the token has expired; get a fresh one", 4401),
+        (format!("/sync/team/notes?token={good}x"), "the token's signature is not accepted", 4401),
+        (format!("/sync/other?token={good}"), "the token does not allow this document", 4403),
+    ] {
+        let told = refusal(&mut server.raw(&target).await).await;
+        assert_eq!(told, (reason.to_owned(), code));
+    }
+    server.is_empty().await;
+    assert_eq!(server.metrics().sessions_joined.get(), 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ad6_a_foreign_page_may_bring_a_token_and_may_not_use_a_cookie() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let token = token("ada", Access::Write);
+    let mut headers = one_header(header::ORIGIN, "https://evil.example");
+    let target = format!("/sync/team/notes?token={token}");
+    is_let_in(&mut Raw::connect_with(server.address, &target, headers.clone(), &[]).await.0).await;
+    headers.insert(header::COOKIE, format!("session={token}").parse().unwrap());
+    let (mut raw, _) = Raw::connect_with(server.address, "/sync/team/notes", headers, &[]).await;
+    assert_eq!(refusal(&mut raw).await.1, CloseCode::Forbidden.code());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au6_a_reader_is_refused_and_au2_a_refresh_changes_that_at_once() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let (writer, reader) = (token("ada", Access::Write), token("ada", Access::Read));
+    let observer = client_with(&server, &token("bob", Access::Read)).await;
+    let ada = client_with(&server, &writer).await;
+    add(&ada, "first").await;
+    wait_for_item(&observer, "first").await;
+
+    ada.set_token(Some(Token(reader))).await.unwrap();
+    soon(ada.wait_status(|status| status.access == Some(Access::Read))).await.unwrap();
+    add(&ada, "second").await;
+    soon(ada.wait_status(|status| status.denied.is_some())).await.unwrap();
+    assert_eq!(items(&observer).await, set(&["first"]));
+
+    ada.set_token(Some(Token(writer))).await.unwrap();
+    soon(ada.wait_status(|status| status.access == Some(Access::Write))).await.unwrap();
+    add(&ada, "third").await;
+    // The server asks for what it lacks, so the refused edit comes along now that it is allowed.
+    wait_for_item(&observer, "third").await;
+    assert_eq!(items(&observer).await, set(&["first", "second", "third"]));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au2_a_session_keeps_its_user() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let mut raw = server.raw(&format!("/sync/team/notes?token={}", token("ada", Access::Write))).await;
+    is_let_in(&mut raw).await;
+    say_token(&mut raw, &token("eve", Access::Write)).await;
+    assert_eq!(raw.close_code().await, CloseCode::Forbidden.code());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au4_an_expired_session_closes_with_4501_and_a_renewed_one_stays() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let brief = |user| token_for(user, &[("team/*", Access::Write)], Duration::from_secs(2));
+    let ada = client_with(&server, &brief("ada")).await;
+    let mut bob = server.raw(&format!("/sync/team/notes?token={}", brief("bob"))).await;
+    ada.set_token(Some(Token(token("ada", Access::Write)))).await.unwrap();
+    soon(ada.wait_status(|status| status.access == Some(Access::Write))).await.unwrap();
+    assert_eq!(bob.close_code().await, CloseCode::TokenExpired.code());
+    assert_eq!(ada.watch_status().borrow().connection, ConnectionState::Synced);
+    assert_eq!(ada.watch_status().borrow().times_synced, 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au4_a_client_that_comes_back_with_its_stale_token_is_stopped() {
+    let server = Server::start(faulty(), with_tokens()).await;
+    let ada = client_with(&server, &token_for("ada", &[("team/*", Access::Write)], Duration::from_secs(2))).await;
+    assert_eq!(stopped_with(&ada).await, CloseCode::Unauthorised.code());
+    assert_eq!(server.metrics().closed_with(CloseCode::TokenExpired).get(), 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au2_a_server_without_tokens_accepts_any() {
+    let server = Server::start(faulty(), quick()).await;
+    let mut raw = server.raw("/sync/notes").await;
+    say_token(&mut raw, "anything").await;
+    let accepted = Message::Auth(AuthMessage::Accepted(Access::Write));
+    raw.receive_until(|message| *message == accepted).await;
+    server.stop().await;
+}
