@@ -3,6 +3,7 @@
 mod bench;
 mod config;
 mod doc;
+mod revoke;
 mod serve;
 mod store;
 mod token;
@@ -24,6 +25,8 @@ pub enum Command {
     /// Copy a whole store to another engine or folder
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Revoke a user, a token, or all issued until now, on a running server; live sessions end at once
+    Revoke(revoke::RevokeArgs),
     /// Mint a token with a key of [auth], for development and scripts; prints only the token
     Token(token::TokenArgs),
     /// Measure a y-websocket server: what it carries, how fast, at what cost, and whether it loses anything
@@ -38,6 +41,7 @@ impl Command {
             Self::Config(config) => config.run(),
             Self::Doc(doc) => doc.run(),
             Self::Store(store) => store.run(),
+            Self::Revoke(revoke) => revoke.run(),
             Self::Token(token) => token.run(),
             Self::Bench(bench) => bench.run(),
         }

@@ -3,6 +3,7 @@
 mod live;
 
 use std::io;
+use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use tokio::net::TcpStream;
 
 pub use live::LiveDocuments;
 
+use crate::access::Door;
 use crate::http::Connection;
 
 /// Serves documents to upgraded connections.
@@ -24,6 +26,11 @@ pub trait Documents: Send + Sync + 'static {
 
     /// What it has counted so far.
     fn metrics(&self) -> &HubMetrics;
+
+    /// Who decides about access, if anyone does.
+    fn door(&self) -> Option<Arc<Door>> {
+        None
+    }
 
     /// Answers a WebSocket handshake on a path that no route owns. With an answer of 101 the socket is there as soon as
     /// that answer is out ([`DocumentUpgrade::socket`]); serving it is a task of the implementor's own.

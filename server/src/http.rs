@@ -2,10 +2,11 @@
 //!
 //! 1. [`listener`]: accepts sockets within their bound and serves HTTP/1 on each, until it is told to stop.
 //! 2. [`router`]: which path belongs to whom.
-//! 3. [`health`], [`metrics`], [`app`]: the answers that are not documents.
+//! 3. [`health`], [`metrics`], [`admin`], [`app`]: the answers that are not documents.
 //!
 //! A WebSocket upgrade on a path that no route owns is handed to [`Documents`](crate::Documents).
 
+mod admin;
 mod app;
 mod health;
 mod listener;
@@ -13,5 +14,6 @@ mod metrics;
 mod request_span;
 mod router;
 
+pub use admin::RevocationRequest;
 pub use listener::{Connection, serve};
 pub use router::{AppState, router};

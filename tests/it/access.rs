@@ -9,6 +9,7 @@ use confluo_client::{Client, ConnectionState, Token};
 use confluo_hub::Clock;
 use confluo_protocol::{Access, AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage};
 use http::{HeaderMap, header};
+use serde_json::json;
 
 use crate::{
     harness::{Server, add, faulty, items, quick, set, soon, stopped_with, wait_for_item},
@@ -34,15 +35,19 @@ fn with_tokens() -> Config {
 }
 
 fn token_for(user: &str, grants: &[(&str, Access)], lifetime: Duration) -> String {
+    minted(user, grants, lifetime, false)
+}
+
+fn minted(user: &str, grants: &[(&str, Access)], lifetime: Duration, is_admin: bool) -> String {
     let config = with_tokens().auth;
     let request = MintRequest {
         user: user.to_owned(),
         display_name: None,
         colour: None,
         grants: Some(Grants::from_pairs(grants.iter().copied()).unwrap()),
-        is_admin: false,
+        is_admin,
         lifetime,
-        token_id: None,
+        token_id: Some(format!("token of {user}")),
     };
     let key = config.signing_key(None, |_| unreachable!("the secret stands in the configuration")).unwrap();
     mint(&config, &key, &request, UnixTime::from(Clock.wall())).unwrap().reveal().to_owned()
@@ -112,7 +117,7 @@ async fn au1_a_token_may_come_as_the_first_message_and_nothing_else_may() {
 
     let mut large = server.raw("/sync/team/notes").await;
     say_token(&mut large, &"x".repeat(64 << 10)).await;
-    assert_eq!(refusal(&mut large).await.1, CloseCode::Unauthorised.code());
+    assert_eq!(large.close_code().await, CloseCode::Unauthorised.code());
     server.stop().await;
 }
 
@@ -196,7 +201,7 @@ async fn au2_a_session_keeps_its_user() {
 #[tokio::test(flavor = "multi_thread")]
 async fn au4_an_expired_session_closes_with_4501_and_a_renewed_one_stays() {
     let server = Server::start(faulty(), with_tokens()).await;
-    let brief = |user| token_for(user, &[("team/*", Access::Write)], Duration::from_secs(2));
+    let brief = |user| token_for(user, &[("team/*", Access::Write)], Duration::from_secs(5));
     let ada = client_with(&server, &brief("ada")).await;
     let mut bob = server.raw(&format!("/sync/team/notes?token={}", brief("bob"))).await;
     ada.set_token(Some(Token(token("ada", Access::Write)))).await.unwrap();
@@ -210,7 +215,7 @@ async fn au4_an_expired_session_closes_with_4501_and_a_renewed_one_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn au4_a_client_that_comes_back_with_its_stale_token_is_stopped() {
     let server = Server::start(faulty(), with_tokens()).await;
-    let ada = client_with(&server, &token_for("ada", &[("team/*", Access::Write)], Duration::from_secs(2))).await;
+    let ada = client_with(&server, &token_for("ada", &[("team/*", Access::Write)], Duration::from_secs(5))).await;
     assert_eq!(stopped_with(&ada).await, CloseCode::Unauthorised.code());
     assert_eq!(server.metrics().closed_with(CloseCode::TokenExpired).get(), 1);
     server.stop().await;
@@ -223,5 +228,67 @@ async fn au2_a_server_without_tokens_accepts_any() {
     say_token(&mut raw, "anything").await;
     let accepted = Message::Auth(AuthMessage::Accepted(Access::Write));
     raw.receive_until(|message| *message == accepted).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au5_a_revoked_session_ends_and_stays_out_after_a_restart() {
+    for request in
+        [json!({"user": "ada"}), json!({"token_id": "token of ada"}), json!({"issued_until": u64::MAX, "user": "ada"})]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = with_tokens();
+        config.server.data_dir = folder.path().to_owned();
+        // A revocation is no offence of the client's, so its end is not delayed as others are.
+        config.sessions.rejection_delay = Duration::from_secs(20);
+        let server = Server::start(faulty(), config.clone()).await;
+        let admin = minted("root", &[], Duration::from_secs(60), true);
+        let (ada, bob) = (token("ada", Access::Write), token("bob", Access::Write));
+        let bystander = client_with(&server, &bob).await;
+        let target = format!("/sync/team/notes?token={ada}");
+        let mut raw = server.raw(&target).await;
+        is_let_in(&mut raw).await;
+        let (status, answer) = server.ask("POST", "/admin/revocations", &admin, &request.to_string()).await;
+        assert_eq!((status, answer.as_str()), (200, r#"{"sessions_ended":1}"#), "{request}");
+        let denied = |message: &Message| matches!(message, Message::Auth(AuthMessage::PermissionDenied(_)));
+        tokio::time::timeout(Duration::from_secs(10), raw.receive_until(denied)).await.expect("not delayed");
+        assert_eq!(raw.close_code().await, CloseCode::Unauthorised.code());
+        assert_eq!(bystander.watch_status().borrow().connection, ConnectionState::Synced);
+        bystander.close().await;
+        server.stop().await;
+
+        config.sessions.rejection_delay = Duration::ZERO;
+        let server = Server::start(faulty(), config).await;
+        let told = refusal(&mut server.raw(&target).await).await;
+        assert_eq!(told, ("the token was revoked".to_owned(), CloseCode::Unauthorised.code()));
+        let (status, answer) = server.ask("DELETE", "/admin/revocations", &admin, &request.to_string()).await;
+        assert_eq!((status, answer.as_str()), (200, r#"{"was_revoked":true}"#));
+        is_let_in(&mut server.raw(&target).await).await;
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_an_admin_revokes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = with_tokens();
+    config.server.data_dir = folder.path().to_owned();
+    let server = Server::start(faulty(), config).await;
+    let admin = minted("root", &[], Duration::from_secs(60), true);
+    let ada = token("ada", Access::Write);
+    let user = r#"{"user":"ada"}"#;
+    for (method, token, body, status) in [
+        ("POST", "nonsense", user, 401),
+        ("POST", "", user, 401),
+        ("POST", &*ada, user, 403),
+        ("GET", &*ada, "", 403),
+        ("POST", &*admin, "{}", 422),
+        ("POST", &*admin, r#"{"user":"ada","token_id":"x"}"#, 422),
+        ("GET", &*admin, "", 200),
+    ] {
+        let (answered, answer) = server.ask(method, "/admin/revocations", token, body).await;
+        assert_eq!(answered, status, "{method} {body}: {answer}");
+        assert!(!answer.contains("ada"), "nothing is revoked: {answer}");
+    }
     server.stop().await;
 }

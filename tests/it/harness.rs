@@ -116,9 +116,18 @@ impl Server {
 
     /// Status and body of a plain request.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        self.ask("GET", path, "", "").await
+    }
+
+    /// The same with a bearer token and a body of JSON.
+    pub(crate) async fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
         soon(async {
             let mut stream = TcpStream::connect(self.address).await.unwrap();
-            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            let length = body.len();
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use confluo_auth::{
     AuthConfig, AuthConfigError, AuthMode, Credentials, Identity, Jwks, JwksError, JwksSource, KeySet, MAX_TOKEN_BYTES,
-    OriginPolicy, Token, TokenError, TokenSources, TrustedProxies, UnixTime, Verifier,
+    OriginPolicy, Revocation, Token, TokenError, TokenSources, TrustedProxies, UnixTime, Verifier,
 };
 use confluo_hub::{Clock, Expulsion};
 use confluo_protocol::{Access, CloseCode, DocumentName};
 use http::HeaderMap;
 use tracing::{debug, warn};
 
+use super::revocation_book::{ChangeError, RevocationBook, RevocationBookError};
 use super::visit::{Visit, VisitGuard, Visits};
 use crate::config::Config;
 
@@ -39,6 +40,7 @@ pub struct Door {
     sources: TokenSources,
     /// Absent if no token is needed.
     verifier: Option<Verifier>,
+    revocations: RevocationBook,
     pub(super) visits: Visits,
 }
 
@@ -48,6 +50,9 @@ pub enum DoorError {
     /// A setting cannot be used.
     #[error(transparent)]
     Config(#[from] AuthConfigError),
+    /// What was revoked cannot be read.
+    #[error(transparent)]
+    Revocations(#[from] RevocationBookError),
     /// A JWKS file cannot be read.
     #[error("auth.jwks: cannot read {file}")]
     JwksFile {
@@ -87,6 +92,7 @@ impl Door {
             proxies: config.trusted_proxies.clone(),
             sources: TokenSources { cookie: auth.cookie.clone() },
             verifier,
+            revocations: RevocationBook::open(&config.server.data_dir)?,
             config: auth,
             visits: Visits::default(),
         })
@@ -124,7 +130,44 @@ impl Door {
 
     fn identify(&self, token: &Token) -> Result<Identity, Expulsion> {
         let verifier = self.verifier.as_ref().ok_or_else(|| unauthorised(&TokenError::Missing))?;
-        verifier.verify(token, self.now()).map_err(|error| unauthorised(&error))
+        let identity = verifier.verify(token, self.now()).map_err(|error| unauthorised(&error))?;
+        self.check_revoked(&identity)?;
+        Ok(identity)
+    }
+
+    /// To be asked once more when an identity is on the list of visits: a revocation that looked at the list before is
+    /// in the book by then.
+    pub(super) fn check_revoked(&self, identity: &Identity) -> Result<(), Expulsion> {
+        self.revocations.check(identity).map_err(|error| unauthorised(&error))
+    }
+
+    /// Whether a request comes from an admin. Only `Authorization` counts: no page can make a browser send it.
+    pub fn check_admin(&self, headers: &HeaderMap) -> Result<(), Expulsion> {
+        let found = TokenSources::default().find(headers, None).map_err(|error| unauthorised(&error))?;
+        let (token, _) = found.ok_or_else(|| unauthorised(&TokenError::Missing))?;
+        let identity = self.identify(&token)?;
+        if identity.is_admin { Ok(()) } else { Err(forbidden("the token has no admin role")) }
+    }
+
+    /// Revokes: on disk first, then every session that it concerns ends with 4401 (AU5). Says how many. Blocks.
+    pub fn revoke(&self, revocation: Revocation) -> Result<usize, ChangeError> {
+        let now = self.now();
+        let (leeway, lifetime) = (self.config.leeway, self.config.max_token_lifetime);
+        self.revocations.change(|revocations| {
+            revocations.prune(now, leeway, lifetime);
+            revocations.revoke(revocation, now)
+        })?;
+        Ok(self.visits.all().into_iter().filter(|visit| visit.end_if_revoked()).count())
+    }
+
+    /// Takes a revocation back; says whether it was there. Blocks.
+    pub fn reinstate(&self, revocation: &Revocation) -> Result<bool, ChangeError> {
+        self.revocations.change(|revocations| Ok(revocations.reinstate(revocation)))
+    }
+
+    /// All revocations, as they are stored.
+    pub fn revocations_json(&self) -> String {
+        self.revocations.to_json()
     }
 
     /// Lets somebody in, if there is a grant for the document (AU3).
@@ -134,7 +177,9 @@ impl Door {
         document: &DocumentName,
     ) -> Result<(Access, VisitGuard), Expulsion> {
         let access = granted(&identity, document)?;
-        Ok((access, Visit::begin(self, identity, document.clone())))
+        let visit = Visit::begin(self, identity.clone(), document.clone());
+        self.check_revoked(&identity)?;
+        Ok((access, visit))
     }
 
     /// The longest message of a connection that has not said who it is.

@@ -72,6 +72,13 @@ impl Visit {
         }
     }
 
+    /// Ends it with 4401 if it was revoked; says whether.
+    pub(super) fn end_if_revoked(&self) -> bool {
+        let identity = self.lock().identity.clone();
+        let refusal = self.door.check_revoked(&identity).err();
+        refusal.map(|refusal| self.expel(refusal)).is_some()
+    }
+
     fn expel(&self, expulsion: Expulsion) {
         let mut state = self.lock();
         match &state.stage {
@@ -103,7 +110,9 @@ impl SessionGate for Visit {
             return Err(forbidden("a session cannot change its user; connect anew"));
         }
         let access = granted(&identity, &self.document)?;
-        state.identity = identity;
+        state.identity = identity.clone();
+        drop(state);
+        self.door.check_revoked(&identity)?;
         Ok(access)
     }
 }

@@ -61,6 +61,10 @@ impl Documents for LiveDocuments {
         self.hub.metrics()
     }
 
+    fn door(&self) -> Option<Arc<Door>> {
+        Some(Arc::clone(&self.door))
+    }
+
     fn upgrade(&self, upgrade: DocumentUpgrade) -> Response {
         let request = &upgrade.request;
         let accept = match accept_upgrade(&request.method, request.version, &request.headers) {

@@ -10,7 +10,7 @@ use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, app, health, metrics, request_span};
+use super::{Connection, admin, app, health, metrics, request_span};
 use crate::config::Config;
 use crate::documents::{DocumentUpgrade, Documents};
 
@@ -32,6 +32,7 @@ pub fn router(state: AppState) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
+        .route("/admin/revocations", get(admin::list).post(admin::revoke).delete(admin::reinstate))
         .fallback(document_or_app)
         .layer(body_limit)
         .layer(middleware::from_fn_with_state(state.clone(), limit_time))

@@ -1,0 +1,103 @@
+//! `confluo revoke`: asks a running server to refuse a user's or a token's every use from now on.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use confluo_auth::{Grants, MintRequest, UnixTime, mint};
+use confluo_hub::Clock;
+
+use crate::cli::ConfigArgs;
+use crate::config::Config;
+use crate::http::RevocationRequest;
+
+/// How long the server may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Flags of `revoke`.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// Every token of this user, also those issued later; with --issued-now, those issued until now
+    #[arg(long, required_unless_present_any = ["token_id", "issued_now"])]
+    user: Option<String>,
+    /// One token by its id (the claim jti)
+    #[arg(long, value_name = "ID", conflicts_with_all = ["user", "issued_now"])]
+    token_id: Option<String>,
+    /// Every token issued until now, of everybody or of --user
+    #[arg(long)]
+    issued_now: bool,
+    /// Take the revocation back
+    #[arg(long)]
+    undo: bool,
+    /// A file with an admin token; without it one is minted with a secret of the configuration
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// The running server [default: server.listen of the configuration]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    server: Option<String>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl RevokeArgs {
+    /// Prints the server's answer; fails if it refused.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.config.load()?.config;
+        let token = match &self.token_file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file);
+                text.with_context(|| format!("cannot read {}", file.display()))?.trim().to_owned()
+            }
+            None => admin_token(&config).context("cannot mint an admin token; give one with --token-file")?,
+        };
+        let request = RevocationRequest {
+            user: self.user,
+            token_id: self.token_id,
+            expires_at: None,
+            issued_until: self.issued_now.then(|| Clock.wall().into()),
+        };
+        let method = if self.undo { "DELETE" } else { "POST" };
+        let server = self.server.unwrap_or_else(|| config.server.listen.to_string());
+        let (status, body) = ask(&server, method, &token, &serde_json::to_string(&request)?)
+            .with_context(|| format!("cannot ask the server at {server}"))?;
+        if status != "200" {
+            bail!("the server answered {status}: {}", body.trim());
+        }
+        writeln!(io::stdout(), "{}", body.trim())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn admin_token(config: &Config) -> anyhow::Result<String> {
+    let key = config.auth.signing_key(None, |path| std::fs::read(path))?;
+    let request = MintRequest {
+        user: "confluo revoke".to_owned(),
+        display_name: None,
+        colour: None,
+        grants: Some(Grants::none()),
+        is_admin: true,
+        lifetime: Duration::from_secs(60),
+        token_id: None,
+    };
+    Ok(mint(&config.auth, &key, &request, UnixTime::from(Clock.wall()))?.reveal().to_owned())
+}
+
+/// One request on a connection of its own; status and body of the answer.
+fn ask(server: &str, method: &str, token: &str, body: &str) -> anyhow::Result<(String, String)> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "{method} /admin/revocations HTTP/1.1\r\nHost: {server}\r\nAuthorization: Bearer {token}\r\nContent-Type: \
+         application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is no HTTP")?;
+    Ok((head.split(' ').nth(1).unwrap_or_default().to_owned(), body.to_owned()))
+}
