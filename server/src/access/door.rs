@@ -130,7 +130,7 @@ impl Door {
 
     fn identify(&self, token: &Token) -> Result<Identity, Expulsion> {
         let verifier = self.verifier.as_ref().ok_or_else(|| unauthorised(&TokenError::Missing))?;
-        let identity = verifier.verify(token, self.now()).map_err(|error| unauthorised(&error))?;
+        let identity = verifier.verify(token, Self::now()).map_err(|error| unauthorised(&error))?;
         self.check_revoked(&identity)?;
         Ok(identity)
     }
@@ -151,7 +151,7 @@ impl Door {
 
     /// Revokes: on disk first, then every session that it concerns ends with 4401 (AU5). Says how many. Blocks.
     pub fn revoke(&self, revocation: Revocation) -> Result<usize, ChangeError> {
-        let now = self.now();
+        let now = Self::now();
         let (leeway, lifetime) = (self.config.leeway, self.config.max_token_lifetime);
         self.revocations.change(|revocations| {
             revocations.prune(now, leeway, lifetime);
@@ -173,12 +173,12 @@ impl Door {
     /// Lets somebody in, if there is a grant for the document (AU3).
     pub fn admit(
         self: &Arc<Self>,
-        identity: Identity,
+        identity: &Identity,
         document: &DocumentName,
     ) -> Result<(Access, VisitGuard), Expulsion> {
-        let access = granted(&identity, document)?;
+        let access = granted(identity, document)?;
         let visit = Visit::begin(self, identity.clone(), document.clone());
-        self.check_revoked(&identity)?;
+        self.check_revoked(identity)?;
         Ok((access, visit))
     }
 
@@ -197,7 +197,7 @@ impl Door {
         let mut interval = tokio::time::interval(Duration::from_secs(1));
         loop {
             interval.tick().await;
-            let now = self.now();
+            let now = Self::now();
             for visit in self.visits.all() {
                 visit.end_if_expired(now);
             }
@@ -222,7 +222,7 @@ impl Door {
         self.config.expiry_grace
     }
 
-    pub(super) fn now(&self) -> UnixTime {
+    fn now() -> UnixTime {
         Clock.wall().into()
     }
 }

@@ -150,7 +150,7 @@ async fn enter(
             door.identify_text(&token.unwrap_or_default())?
         }
     };
-    let (access, visit) = door.admit(identity, document)?;
+    let (access, visit) = door.admit(&identity, document)?;
     Ok((access, Some(visit)))
 }
 
