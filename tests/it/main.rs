@@ -10,6 +10,7 @@ mod closing;
 mod disk;
 mod durable;
 mod harness;
+mod limits;
 mod opening;
 mod raw;
 mod stopping;

@@ -16,6 +16,8 @@ pub struct HubConfig {
     /// Bytes of content and awareness that wait for one session. At the bound the session gets one catch-up diff
     /// instead, when it has read what waits.
     pub outbound_bytes: usize,
+    /// How fast one session may send.
+    pub session_rates: SessionRates,
     /// Records of all rooms that wait for the committer. At the bound rooms wait.
     pub commit_queue_records: usize,
     /// How long a document stays in memory after its last session has left.
@@ -40,6 +42,20 @@ pub struct HubConfig {
     pub max_open_documents: usize,
 }
 
+/// How fast one session may send: token buckets, each full at the start.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionRates {
+    /// Messages a second, in the long run; awareness counts towards nothing, as stock clients relay that of others. Beyond
+    /// it, with the burst used up, the session is closed with 4529.
+    pub messages_per_second: u64,
+    /// Messages that may come at once.
+    pub message_burst: u64,
+    /// Payload bytes a second, in the long run. Beyond it the session is read more slowly, and never closed.
+    pub bytes_per_second: u64,
+    /// Payload bytes that may come at once. At least the longest message, or a whole document comes with a pause.
+    pub byte_burst: u64,
+}
+
 /// When a snapshot replaces the records before it.
 #[derive(Debug, Clone, Copy)]
 pub struct SnapshotPolicy {
@@ -60,6 +76,12 @@ impl Default for HubConfig {
             mailbox_messages: 1024,
             mailbox_bytes: 128 << 20,
             outbound_bytes: 1 << 20,
+            session_rates: SessionRates {
+                messages_per_second: 500,
+                message_burst: 5_000,
+                bytes_per_second: 16 << 20,
+                byte_burst: 64 << 20,
+            },
             commit_queue_records: 4096,
             linger: Duration::from_secs(10),
             filler_interval: Duration::from_secs(22),

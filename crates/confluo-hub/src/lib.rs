@@ -23,6 +23,7 @@ mod members;
 pub mod metrics;
 mod opening;
 mod outbox;
+mod pace;
 mod pulse;
 mod room_task;
 mod rooms;
@@ -31,7 +32,7 @@ mod snapshots;
 mod socket;
 
 pub use clock::Clock;
-pub use config::{HubConfig, SnapshotPolicy};
+pub use config::{HubConfig, SessionRates, SnapshotPolicy};
 pub use confluo_room::{LineageClaim, RoomConfig};
 pub use gate::{Expulsion, SessionControl, SessionGate};
 pub use health::Health;

@@ -40,6 +40,10 @@ pub struct HubMetrics {
     pub awareness_received: Counter,
     /// Messages of a type that this server does not know; they were ignored.
     pub unknown_messages: Counter,
+    /// Sessions closed because they sent too many messages a second.
+    pub message_rate_exceeded: Counter,
+    /// Pauses in reading a session that sent too many bytes a second.
+    pub reads_slowed: Counter,
     /// Frames put into sessions' outbound queues (a broadcast to n sessions counts n).
     pub deliveries: Counter,
     /// Payload bytes received from sessions.
@@ -86,6 +90,8 @@ impl HubMetrics {
             updates_refused: Counter::default(),
             awareness_received: Counter::default(),
             unknown_messages: Counter::default(),
+            message_rate_exceeded: Counter::default(),
+            reads_slowed: Counter::default(),
             deliveries: Counter::default(),
             bytes_received: Counter::default(),
             bytes_sent: Counter::default(),

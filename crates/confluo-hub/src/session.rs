@@ -16,6 +16,7 @@ use crate::{
     hub::Shared,
     mailbox::{Mailbox, Posting},
     outbox::{Ending, Outbox},
+    pace::{Pace, TooManyMessages},
     socket::{Received, SessionSocket},
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Session<S> {
     /// Messages of the last frame that were not posted yet.
     unread: VecDeque<Message>,
     owes_caught_up: bool,
+    pace: Pace,
     /// What the socket had counted when it was last looked at.
     activity: u32,
 }
@@ -64,6 +66,7 @@ impl SessionEnd {
 
 impl<S: SessionSocket> Session<S> {
     pub(crate) fn new(id: SessionId, shared: Arc<Shared>, socket: S, outbox: Arc<Outbox>, mailbox: Mailbox) -> Self {
+        let pace = Pace::new(shared.clock.now());
         Self {
             id,
             shared,
@@ -78,6 +81,7 @@ impl<S: SessionSocket> Session<S> {
             posting: None,
             unread: VecDeque::new(),
             owes_caught_up: false,
+            pace,
             activity: 0,
         }
     }
@@ -113,7 +117,8 @@ impl<S: SessionSocket> Session<S> {
     fn note_activity(&mut self) {
         let activity = self.socket.activity();
         if std::mem::replace(&mut self.activity, activity) != activity {
-            self.outbox.pulse.heard.store(self.shared.second(), Ordering::Relaxed);
+            let pause = self.pace.pause_left(self.shared.clock.now()).as_secs() as u32;
+            self.outbox.pulse.heard.store(self.shared.second().saturating_add(pause), Ordering::Relaxed);
         }
     }
 
@@ -130,6 +135,7 @@ impl<S: SessionSocket> Session<S> {
         if let Some(message) = self.unread.pop_front() {
             return Poll::Ready(self.take(message));
         }
+        std::task::ready!(self.pace.poll_ready(cx));
         let received = std::task::ready!(self.socket.poll_receive(cx));
         Poll::Ready(match received {
             Received::Message(frame) => self.take_frame(&frame),
@@ -141,6 +147,9 @@ impl<S: SessionSocket> Session<S> {
 
     fn take_frame(&mut self, frame: &Bytes) -> Result<(), SessionEnd> {
         self.shared.metrics.bytes_received.add(frame.len() as u64);
+        if self.pace.take_bytes(self.shared.clock.now(), frame.len(), self.shared.config.session_rates) {
+            self.shared.metrics.reads_slowed.increment();
+        }
         let mut reader = Reader::new(frame);
         let mut first = None;
         while !reader.is_empty() {
@@ -156,6 +165,10 @@ impl<S: SessionSocket> Session<S> {
     }
 
     fn take(&mut self, message: Message) -> Result<(), SessionEnd> {
+        // Stock clients relay the awareness of all others, so its number is not the sender's.
+        if !matches!(message, Message::Awareness(_)) {
+            self.count_message()?;
+        }
         match &message {
             Message::Unknown { kind } => {
                 self.shared.metrics.unknown_messages.add(1);
@@ -181,6 +194,14 @@ impl<S: SessionSocket> Session<S> {
         }
         self.outbox.push(Frame::new(&Message::Auth(AuthMessage::Accepted(self.access))));
         self.post(RoomInput::AccessChanged(self.id, self.access))
+    }
+
+    fn count_message(&mut self) -> Result<(), SessionEnd> {
+        let counted = self.pace.take_message(self.shared.clock.now(), self.shared.config.session_rates);
+        counted.map_err(|TooManyMessages| {
+            self.shared.metrics.message_rate_exceeded.increment();
+            SessionEnd::by_server(CloseCode::SlowDown, "too many messages a second; come back more slowly")
+        })
     }
 
     fn post(&mut self, input: RoomInput) -> Result<(), SessionEnd> {

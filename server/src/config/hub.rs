@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confluo_hub::{HubConfig, RoomConfig, SnapshotPolicy};
+use confluo_hub::{HubConfig, RoomConfig, SessionRates, SnapshotPolicy};
 use confluo_ws::Limits;
 
 use super::Config;
@@ -22,6 +22,13 @@ impl Config {
             mailbox_messages: rooms.mailbox_messages as usize,
             mailbox_bytes: rooms.mailbox_bytes.as_usize(),
             outbound_bytes: rooms.outbound_queue_bytes.as_usize(),
+            session_rates: SessionRates {
+                messages_per_second: u64::from(limits.max_messages_per_second),
+                message_burst: u64::from(limits.max_message_burst),
+                bytes_per_second: limits.max_bytes_per_second.as_u64(),
+                // A client may always send its whole document at once.
+                byte_burst: limits.max_message_bytes.as_u64(),
+            },
             commit_queue_records: store.commit_queue_records as usize,
             linger: rooms.linger,
             filler_interval: sessions.filler_interval,

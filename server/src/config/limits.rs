@@ -10,6 +10,12 @@ use super::{ByteCount, Problems};
 pub struct LimitsConfig {
     /// The longest message of a session; beyond it 4413. At least `max_document_bytes`.
     pub max_message_bytes: ByteCount,
+    /// Messages that one session may send in a second in the long run, awareness not counted; beyond it 4529.
+    pub max_messages_per_second: u32,
+    /// Messages that one session may send at once.
+    pub max_message_burst: u32,
+    /// Bytes that one session may send in a second in the long run; beyond it it is read more slowly.
+    pub max_bytes_per_second: ByteCount,
     /// The largest document, as its full state in V1; its writer is closed with 4413.
     pub max_document_bytes: ByteCount,
     /// The largest awareness state of one client id, as JSON; beyond it 4413.
@@ -34,6 +40,11 @@ impl LimitsConfig {
                 self.max_message_bytes, self.max_document_bytes
             )
         });
+        let messages = 1..=10_000_000;
+        problems.check_range("limits.max_messages_per_second", &self.max_messages_per_second, &messages);
+        problems.check_range("limits.max_message_burst", &self.max_message_burst, &messages);
+        let speed = ByteCount::kib(64)..=ByteCount::gib(1024);
+        problems.check_range("limits.max_bytes_per_second", &self.max_bytes_per_second, &speed);
         let awareness = ByteCount::bytes(256)..=ByteCount::mib(16);
         problems.check_range("limits.max_awareness_bytes", &self.max_awareness_bytes, &awareness);
         problems.check_range("limits.max_client_ids_per_session", &self.max_client_ids_per_session, &(1..=10_000));

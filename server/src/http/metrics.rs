@@ -72,6 +72,8 @@ const COUNTERS: &[Named<Counter>] = &[
     ("updates_refused", "Updates that were refused", |hub| &hub.updates_refused),
     ("awareness_received", "Awareness messages that sessions sent", |hub| &hub.awareness_received),
     ("unknown_messages", "Messages of an unknown type, ignored", |hub| &hub.unknown_messages),
+    ("message_rate_exceeded", "Sessions closed for too many messages a second", |hub| &hub.message_rate_exceeded),
+    ("reads_slowed", "Pauses in reading a session that sent too many bytes a second", |hub| &hub.reads_slowed),
     ("deliveries", "Frames put into outbound queues", |hub| &hub.deliveries),
     ("received_bytes", "Payload bytes received from sessions", |hub| &hub.bytes_received),
     ("sent_bytes", "Payload bytes written to sessions", |hub| &hub.bytes_sent),

@@ -1,0 +1,69 @@
+//! How fast one session may send, and that only it feels the bound.
+
+use confluo::config::ByteCount;
+use confluo_protocol::{CloseCode, Message};
+use confluo_ws::Opcode;
+
+use crate::harness::{Server, add, faulty, quick, soon};
+
+/// Asks for a save status, which is always answered.
+fn question() -> Message {
+    Message::SaveStatus(b"?"[..].into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fr7_4529_too_many_messages_a_second_close_their_sender_and_nobody_else() {
+    let mut config = quick();
+    config.limits.max_messages_per_second = 1;
+    config.limits.max_message_burst = 200;
+    let server = Server::start(faulty(), config).await;
+    let bystander = server.synced("notes").await;
+    let mut fast = server.raw("/sync/notes").await;
+    // All in one frame: what counts is messages.
+    let flood = question().encode().repeat(1_000);
+    fast.send_bytes(Opcode::Binary, &flood).await;
+    assert_eq!(fast.close_code().await, CloseCode::SlowDown.code());
+    assert_eq!(server.metrics().message_rate_exceeded.get(), 1);
+    add(&bystander, "still here").await;
+    soon(bystander.wait_on_disk()).await.unwrap();
+    assert_eq!(bystander.watch_status().borrow().times_synced, 1, "it was never disturbed");
+    assert!(server.get("/metrics").await.1.contains("confluo_message_rate_exceeded_total 1\n"));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fr7_awareness_counts_towards_no_rate_of_messages() {
+    let mut config = quick();
+    config.limits.max_messages_per_second = 1;
+    config.limits.max_message_burst = 5;
+    let server = Server::start(faulty(), config).await;
+    let mut raw = server.raw("/sync/notes").await;
+    for clock in 1..=100 {
+        raw.send_presence(7, clock, "{}").await;
+    }
+    raw.send(&question()).await;
+    raw.receive_until(|message| *message == question()).await;
+    assert_eq!(server.metrics().message_rate_exceeded.get(), 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fr7_too_many_bytes_a_second_are_read_more_slowly_and_never_close() {
+    let mut config = quick();
+    config.limits.max_document_bytes = ByteCount::kib(64);
+    config.limits.max_message_bytes = ByteCount::kib(64);
+    config.limits.max_bytes_per_second = ByteCount::mib(1);
+    let server = Server::start(faulty(), config).await;
+    let mut raw = server.raw("/sync/notes").await;
+    // Of a type that nobody knows, so that nothing but its size matters.
+    let mut ballast = vec![0; 60 << 10];
+    ballast[0] = 99;
+    for _ in 0..4 {
+        raw.send_bytes(Opcode::Binary, &ballast).await;
+    }
+    raw.send(&question()).await;
+    raw.receive_until(|message| *message == question()).await;
+    assert!(server.metrics().reads_slowed.get() > 0);
+    assert_eq!(server.metrics().closed_with(CloseCode::SlowDown).get(), 0);
+    server.stop().await;
+}
