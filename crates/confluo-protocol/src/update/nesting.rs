@@ -4,7 +4,12 @@
 //! six bytes, and the stack of whoever merges it would overflow, which in Rust ends the process. No single update need
 //! show it, so the document's owner keeps [`TypeLevels`] beside it and asks before it applies.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashMap, HashSet},
+};
+
+use smallvec::SmallVec;
 
 use super::{
     CheckedUpdate,
@@ -45,7 +50,8 @@ impl TypeLevels {
     /// Notes the update's structs that start before the clock that `through` tells for their client: what was admitted.
     /// When they nest too deep, nothing is noted.
     pub fn take(&mut self, update: &CheckedUpdate, through: impl FnMut(ClientId) -> u32) -> Result<(), NestedTooDeep> {
-        let before: Vec<_> = update.sections.iter().map(|section| (section.client, self.end(section.client))).collect();
+        let sections = update.sections.iter();
+        let before: SmallVec<[_; 1]> = sections.map(|section| (section.client, self.end(section.client))).collect();
         let outcome = Walk::new(self, update, through).run();
         if outcome.is_err() {
             for (client, end) in before {
@@ -96,8 +102,9 @@ struct Walk<'a, F> {
     levels: &'a mut TypeLevels,
     update: &'a CheckedUpdate,
     through: F,
-    cursors: Vec<Cursor>,
-    by_client: HashMap<ClientId, usize>,
+    cursors: SmallVec<[Cursor; 1]>,
+    /// Whose sections there are; made when first asked for, which an update that stands on what is noted never does.
+    clients: OnceCell<HashSet<ClientId>>,
     /// The sections that stand still until an item is noted.
     waiting: BTreeMap<(ClientId, u32), Vec<usize>>,
 }
@@ -112,21 +119,23 @@ struct Cursor {
 impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
     fn new(levels: &'a mut TypeLevels, update: &'a CheckedUpdate, through: F) -> Self {
         let sections = update.sections.iter();
-        let cursors = sections.clone().map(|section| Cursor {
+        let cursors = sections.map(|section| Cursor {
             structs_left: section.end.structs,
             clock: section.clock,
             offset: section.offset,
         });
         let cursors = cursors.collect();
-        let by_client = sections.enumerate().map(|(index, section)| (section.client, index)).collect();
-        Self { levels, update, through, cursors, by_client, waiting: BTreeMap::new() }
+        Self { levels, update, through, cursors, clients: OnceCell::new(), waiting: BTreeMap::new() }
     }
 
     fn run(mut self) -> Result<(), NestedTooDeep> {
-        let mut ready: Vec<usize> = (0..self.cursors.len()).collect();
+        let mut ready: SmallVec<[usize; 1]> = (0..self.cursors.len()).collect();
         while let Some(index) = ready.pop() {
             self.advance(index)?;
             let client = self.update.sections[index].client;
+            if self.waiting.is_empty() {
+                continue;
+            }
             let noted = self.levels.end(client);
             while let Some((&awaited, _)) = self.waiting.range((client, 0)..(client, noted)).next() {
                 ready.extend(self.waiting.remove(&awaited).unwrap_or_default());
@@ -173,11 +182,15 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
         Ok(())
     }
 
+    fn clients(&self) -> &HashSet<ClientId> {
+        self.clients.get_or_init(|| self.update.sections.iter().map(|section| section.client).collect())
+    }
+
     /// An item of another section that must be noted first.
     fn awaited(&self, client: ClientId, links: &Links) -> Option<(ClientId, u32)> {
         let mut others = links.0.iter().flatten().filter(|link| link.client != client);
-        let link = others
-            .find(|link| self.levels.end(link.client) <= link.clock && self.by_client.contains_key(&link.client))?;
+        let link =
+            others.find(|link| self.levels.end(link.client) <= link.clock && self.clients().contains(&link.client))?;
         Some((link.client, link.clock))
     }
 }
