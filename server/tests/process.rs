@@ -29,9 +29,14 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("data");
         let mut command = confluo(&["serve", "--listen", "127.0.0.1:0", "--data-dir", folder.to_str().unwrap()]);
+        command.args(arguments);
         let mut child = command.env("CONFLUO__LOG__FORMAT", "json").spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -80,6 +85,38 @@ fn a_signal_stops_the_server_cleanly() {
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("everything is on disk") && !log.contains("hunter2"), "{log}");
     }
+}
+
+#[test]
+fn a_token_is_minted_and_a_user_revoked_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("confluo.toml");
+    let keys = "keys = [{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }]";
+    std::fs::write(&path, format!("[auth]\nmode = \"token\"\n{keys}\n")).unwrap();
+    let config = ["--config", path.to_str().unwrap()];
+    let served = Served::start_with(&config);
+    let server = served.address.to_string();
+    let said = |arguments: &[&str]| {
+        let output = run(&[arguments, &config].concat());
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+
+    let (is_minted, token, _) = said(&["token", "--user", "ann", "--write", "team/*"]);
+    assert!(is_minted && token.trim().split('.').count() == 3, "{token}");
+    let token_file = folder.path().join("token");
+    std::fs::write(&token_file, &token).unwrap();
+    let as_ann = ["revoke", "--user", "bob", "--server", &server, "--token-file", token_file.to_str().unwrap()];
+    let (is_done, _, why) = said(&as_ann);
+    assert!(!is_done && why.contains("403") && !why.contains(token.trim()), "{why}");
+
+    // Without a token file an admin token is minted from the configuration's own secret.
+    let revoke = ["revoke", "--user", "ann", "--server", &server];
+    assert_eq!(said(&revoke), (true, "{\"sessions_ended\":0}\n".to_owned(), String::new()));
+    let (_, _, why) = said(&as_ann);
+    assert!(why.contains("401"), "a revoked token is refused before its role is looked at: {why}");
+    let undo = said(&[&revoke[..], &["--undo"]].concat());
+    assert_eq!(undo, (true, "{\"was_revoked\":true}\n".to_owned(), String::new()));
 }
 
 #[test]
