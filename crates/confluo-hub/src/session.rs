@@ -199,6 +199,8 @@ impl<S: SessionSocket> Session<S> {
     fn count_message(&mut self) -> Result<(), SessionEnd> {
         let counted = self.pace.take_message(self.shared.clock.now(), self.shared.config.session_rates);
         counted.map_err(|TooManyMessages| {
+            // What stands behind it in its frame is not taken either.
+            self.unread.clear();
             self.shared.metrics.message_rate_exceeded.increment();
             SessionEnd::by_server(CloseCode::SlowDown, "too many messages a second; come back more slowly")
         })
