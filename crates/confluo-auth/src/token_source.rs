@@ -1,5 +1,6 @@
 //! Where in a request the token stands.
 
+use confluo_protocol::percent_decode;
 use http::{HeaderMap, header};
 
 use crate::{Token, TokenError};
@@ -93,7 +94,7 @@ pub fn select_subprotocol(headers: &HeaderMap) -> Option<&'static str> {
 /// The query with the value of each `token=` replaced, for logs.
 pub fn redact_query(query: &str) -> String {
     let redact = |pair: &str| match pair.split_once('=') {
-        Some((name, _)) if percent_decode(name) == b"token" => format!("{name}=<redacted>"),
+        Some((name, _)) if percent_decode(name.as_bytes()) == b"token" => format!("{name}=<redacted>"),
         _ => pair.to_owned(),
     };
     query.split('&').map(redact).collect::<Vec<_>>().join("&")
@@ -119,9 +120,9 @@ fn query_tokens(query: &str) -> impl Iterator<Item = String> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
-        .filter(|(name, _)| percent_decode(name) == b"token")
+        .filter(|(name, _)| percent_decode(name.as_bytes()) == b"token")
         // What is not UTF-8 is no token either, and is refused as malformed a little later.
-        .map(|(_, value)| String::from_utf8_lossy(&percent_decode(value)).into_owned())
+        .map(|(_, value)| String::from_utf8_lossy(&percent_decode(value.as_bytes())).into_owned())
 }
 
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
@@ -132,25 +133,6 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
-}
-
-/// Percent-decodes once; a `%` without two hexadecimal digits stays itself. `+` stays too: no JWT has a space.
-fn percent_decode(encoded: &str) -> Vec<u8> {
-    let hex = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
-    let mut decoded = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if let (b'%', [high, low, after @ ..]) = (first, tail)
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
-        {
-            decoded.push(high << 4 | low);
-            rest = after;
-        } else {
-            decoded.push(*first);
-            rest = tail;
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -63,7 +63,8 @@ impl DocumentName {
     }
 }
 
-fn percent_decode(encoded: &[u8]) -> Vec<u8> {
+/// Percent-decodes once; a `%` without two hexadecimal digits stays itself, and `+` stays too.
+pub fn percent_decode(encoded: &[u8]) -> Vec<u8> {
     let hex = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut rest = encoded;

@@ -28,7 +28,7 @@ pub use close_code::CloseCode;
 pub use frame::Frame;
 pub use ids::{
     Access, ClientId, ConnectionId, DocumentName, DocumentNameError, LineageId, Seq, SessionId, StateVectorV1,
-    UpdateV1, UserId,
+    UpdateV1, UserId, percent_decode,
 };
 pub use message::{AuthMessage, Message, SyncMessage};
 pub use state_vector::{check_state_vector, encode_state_vector};
