@@ -206,7 +206,7 @@ describe('sy11_ a client whose IndexedDB lost one of its own updates', () => {
     assert.ok(client.provider.wsconnected && client.provider.shouldConnect)
   })
 
-  test('leaves no gap in anybody else's document', confluoOnly, async (t) => {
+  test("leaves no gap in anybody else's document", confluoOnly, async (t) => {
     const { client, witness, name, server } = await lose(t)
     client.text.insert(0, 'new ')
     await until(() => witness.text.toString().includes('new'), 'it types')

@@ -5,11 +5,16 @@ import { test } from 'node:test'
 import WebSocket from 'ws'
 import { confluoOnly, startServer } from './harness/server.mjs'
 
+const AUTH = 2
+
 /** The close code that a page of this origin gets, or 'open' if the server talks to it. */
 const outcome = async (url, origin) => {
   const socket = new WebSocket(`${url}/notes`, { origin })
   const closed = once(socket, 'close').then(([code]) => code)
-  const talked = once(socket, 'message').then(() => 'open')
+  // Who is refused is told why first, in an auth message (AU1), and then closed.
+  const talked = new Promise((resolve) => {
+    socket.on('message', (data) => data[0] === AUTH || resolve('open'))
+  })
   const result = await Promise.race([closed, talked])
   socket.close()
   await closed
