@@ -94,8 +94,8 @@ fn a_token_is_minted_and_a_user_revoked_from_the_command_line() {
     let keys = "keys = [{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }]";
     std::fs::write(&path, format!("[auth]\nmode = \"token\"\n{keys}\n")).unwrap();
     let config = ["--config", path.to_str().unwrap()];
-    let served = Served::start_with(&config);
-    let server = served.address.to_string();
+    let running = Served::start_with(&config);
+    let server = running.address.to_string();
     let said = |arguments: &[&str]| {
         let output = run(&[arguments, &config].concat());
         let text = |bytes| String::from_utf8(bytes).unwrap();

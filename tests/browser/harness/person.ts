@@ -86,7 +86,7 @@ export class Person {
   async writeLine(line: string): Promise<void> {
     await this.text.focus()
     await this.caretIsSettled()
-    await this.page.keyboard.press('Control+End')
+    await this.moveToEnd('page')
     // Enter comes first, so that who sees the line has seen all that was typed for it.
     if ((await this.text.innerText()).trim() !== '') await this.page.keyboard.press('Enter')
     await this.page.keyboard.type(line)
@@ -99,8 +99,19 @@ export class Person {
   async continueLine(beginning: string, more: string): Promise<void> {
     await this.text.getByText(beginning).first().click()
     await this.caretIsSettled()
-    await this.page.keyboard.press('End')
+    await this.moveToEnd('paragraph')
     await this.page.keyboard.type(more)
+  }
+
+  /**
+   * ProseMirror learns of a caret that a key has moved by an event that comes later. If a remote caret is drawn in
+   * between, the caret goes back to where ProseMirror believes it to be; so the key is pressed until it has been obeyed.
+   */
+  private async moveToEnd(end: 'page' | 'paragraph'): Promise<void> {
+    await expect(async () => {
+      await this.page.keyboard.press(end === 'page' ? 'Control+End' : 'End')
+      expect(await this.page.evaluate(textAfterCaret, end)).toBe('')
+    }).toPass()
   }
 
   /**
@@ -225,4 +236,19 @@ export function readPage(person: Person): Promise<string> {
     }
     return copy.innerHTML
   })
+}
+
+/** Runs in the page: what stands between the caret and the end, without the names at others' carets. */
+function textAfterCaret(end: 'page' | 'paragraph'): string | null {
+  const page = document.querySelector('.page-text')
+  const caret = getSelection()
+  if (!page || !caret?.focusNode || !page.contains(caret.focusNode)) return null
+  const node = caret.focusNode instanceof Element ? caret.focusNode : caret.focusNode.parentElement
+  const within = end === 'page' ? page : (node?.closest('.page-text > *') ?? page)
+  const rest = document.createRange()
+  rest.setStart(caret.focusNode, caret.focusOffset)
+  rest.setEnd(within, within.childNodes.length)
+  const text = rest.cloneContents()
+  for (const other of text.querySelectorAll('[class*="caret"]')) other.remove()
+  return (text.textContent ?? '').replaceAll('\u2060', '').trim()
 }
