@@ -104,13 +104,13 @@ export class Person {
   }
 
   /**
-   * ProseMirror learns of a caret that a key has moved by an event that comes later. If a remote caret is drawn in
-   * between, the caret goes back to where ProseMirror believes it to be; so the key is pressed until it has been obeyed.
+   * ProseMirror learns of a caret that a key has moved by an event that comes later. A remote caret that is drawn in
+   * between puts the caret back, so the key is pressed until the editor itself, not just the browser, has it at the end.
    */
   private async moveToEnd(end: 'page' | 'paragraph'): Promise<void> {
     await expect(async () => {
       await this.page.keyboard.press(end === 'page' ? 'Control+End' : 'End')
-      expect(await this.page.evaluate(textAfterCaret, end)).toBe('')
+      await expect.poll(() => this.text.evaluate(textAfterCaret, end), { timeout: 500 }).toBe('')
     }).toPass()
   }
 
@@ -238,17 +238,15 @@ export function readPage(person: Person): Promise<string> {
   })
 }
 
-/** Runs in the page: what stands between the caret and the end, without the names at others' carets. */
-function textAfterCaret(end: 'page' | 'paragraph'): string | null {
-  const page = document.querySelector('.page-text')
-  const caret = getSelection()
-  if (!page || !caret?.focusNode || !page.contains(caret.focusNode)) return null
-  const node = caret.focusNode instanceof Element ? caret.focusNode : caret.focusNode.parentElement
-  const within = end === 'page' ? page : (node?.closest('.page-text > *') ?? page)
-  const rest = document.createRange()
-  rest.setStart(caret.focusNode, caret.focusOffset)
-  rest.setEnd(within, within.childNodes.length)
-  const text = rest.cloneContents()
-  for (const other of text.querySelectorAll('[class*="caret"]')) other.remove()
-  return (text.textContent ?? '').replaceAll('\u2060', '').trim()
+/** What Tiptap's editor says of itself, as far as it is asked here. */
+interface EditorState {
+  selection: { to: number; $to: { end: () => number } }
+  doc: { content: { size: number }; textBetween: (from: number, to: number) => string }
+}
+
+/** Runs in the page: the text between the caret and the end, as the editor has it; Tiptap hangs its editor on its element. */
+function textAfterCaret(element: Element, end: 'page' | 'paragraph'): string {
+  const { state } = (element as unknown as { editor: { state: EditorState } }).editor
+  const { to, $to } = state.selection
+  return state.doc.textBetween(to, end === 'page' ? state.doc.content.size : $to.end())
 }

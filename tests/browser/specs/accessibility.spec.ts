@@ -47,8 +47,11 @@ test('no serious finding on a phone, and nothing wider than it', async ({ server
 test('a space can be worked with the keyboard alone', async ({ server, arrive }) => {
   const ada = await arrive('Ada')
   await ada.page.goto(server.url)
+  // The document is loaded before the app has drawn anything that a key could reach.
+  const newSpaceButton = ada.page.getByRole('button', { name: 'New space' })
+  await expect(newSpaceButton).toBeVisible()
   await ada.page.keyboard.press('Tab')
-  await expect(ada.page.getByRole('button', { name: 'New space' })).toBeFocused()
+  await expect(newSpaceButton).toBeFocused()
   await ada.page.keyboard.press('Enter')
   await ada.canWork()
   await ada.page.keyboard.press('Alt+t')
