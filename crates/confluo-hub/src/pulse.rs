@@ -39,6 +39,9 @@ impl LiveSessions {
 /// Beats until `Hub::drain` ends it.
 pub(crate) async fn beat(shared: Arc<Shared>) {
     let mut interval = tokio::time::interval(Duration::from_secs(1));
+    // After a machine slept, beats that were missed are not made up for: they would blame clients for a silence that was
+    // the server's own.
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // An awareness message with no entries: stock clients drop after 30 s without a message, and pings don't count.
     let filler = Frame::awareness(&[0]);
     loop {
