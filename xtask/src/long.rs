@@ -1,4 +1,4 @@
-//! `cargo xtask crash | sim | fuzz | hostile`: the random suites, for as long as one likes.
+//! `cargo xtask crash | faults | sim | fuzz | hostile`: the random suites, for as long as one likes.
 
 use anyhow::{Context, bail};
 
@@ -15,6 +15,12 @@ pub(crate) fn crash(arguments: &[String]) -> anyhow::Result<bool> {
         Some(other) => bail!("there is no engine {other}; there are: sled, redb"),
     };
     long_test("confluo", "crash", &["--nocapture", engine], "CONFLUO_CRASH_ROUNDS", &rounds.to_string())
+}
+
+/// Lets each fault of the network last `seconds` seconds (60), between real clients and the real server.
+pub(crate) fn faults(arguments: &[String]) -> anyhow::Result<bool> {
+    let seconds = count(arguments, 60)?;
+    long_test("confluo-tests", "it", &["--nocapture", "faults::"], "CONFLUO_FAULT_SECONDS", &seconds.to_string())
 }
 
 /// Simulates `seeds` seeds (100,000).
