@@ -1,5 +1,6 @@
 //! Seeded simulations of 3–5 clients and a server that fails: whatever happens, all replicas end up equal, nothing that
-//! was acknowledged is lost, and nothing is shown that is not on disk (asserted on every frame by the virtual network).
+//! was acknowledged is lost, nothing is shown that is not on disk (asserted on every frame by the virtual network), and nothing
+//! is stored that was not permitted (asserted on every record).
 //!
 //! A failure names its seed. `cargo xtask sim 100000` runs many; `CONFLUO_SIM_SEEDS=7..8` replays one.
 
@@ -11,7 +12,7 @@ use std::{
 
 use confluo_testkit::{
     long_run,
-    network::{Network, Odds},
+    network::{Network, Odds, VirtualClient},
 };
 
 /// Some worlds are calm, some are broken in one way, some in all.
@@ -60,6 +61,35 @@ fn assert_presence(seed: u64) {
     }
 }
 
+/// Grants are reduced and widened, tokens expire, people are revoked and pardoned, in the middle of everything else. What
+/// is stored and shown was permitted when it was taken, and when all may write again, nothing that was done is lost.
+fn simulate_access(seed: u64) {
+    let mut network = Network::new(seed, 3 + seed % 3);
+    network.watch_access();
+    let odds = Odds { access: 4, expire: 2, revoke: 1, reconnect: 6, ..odds(seed) };
+    for _ in 0..150 {
+        network.step(odds);
+    }
+    network.run_until_quiescent();
+    network.assert_readers_are_up_to_date();
+    for (one, _) in in_and_out(&network, true) {
+        for (other, is_in) in in_and_out(&network, true).chain(in_and_out(&network, false)) {
+            assert!(is_in || !one.sees(other.id()), "AW7: client {} sees {}, who was revoked", one.id(), other.id());
+        }
+    }
+    network.pardon_everyone();
+    network.run_until_quiescent();
+    network.assert_converged();
+    assert!(network.server.closed.is_empty(), "{:?}", network.server.closed);
+    assert_eq!(network.server.rebuilds, 0, "honest clients never break a document");
+}
+
+/// Those who are in, or those who are revoked.
+fn in_and_out(network: &Network, is_in: bool) -> impl Iterator<Item = (&VirtualClient, bool)> {
+    let clients = network.clients.iter().zip(network.grants());
+    clients.filter(move |(_, grant)| grant.is_some() == is_in).map(move |(client, _)| (client, is_in))
+}
+
 fn run(seeds: Range<u64>, simulation: impl Fn(u64)) {
     for seed in seeds {
         let outcome = catch_unwind(AssertUnwindSafe(|| simulation(seed)));
@@ -74,6 +104,11 @@ fn seeds(default: Range<u64>) -> Range<u64> {
 #[test]
 fn sy_ss_replicas_are_equal_and_nothing_acknowledged_is_lost() {
     run(seeds(0..600), simulate);
+}
+
+#[test]
+fn au_ss_nobody_sees_what_was_not_permitted_and_nothing_permitted_is_lost() {
+    run(seeds(0..600), simulate_access);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Everything is driven by a seeded generator and a clock of its own, so that a failing run is repeated by its seed.
 
+mod access;
 mod client;
 mod durable;
 mod server;
@@ -9,8 +10,8 @@ mod server;
 use std::time::{Duration, Instant};
 
 pub use client::VirtualClient;
-use confluo_protocol::SessionId;
-use confluo_room::RoomConfig;
+use confluo_protocol::{Access, SessionId};
+use confluo_room::{Joining, RoomConfig};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 pub use server::{LINEAGE, VirtualServer, joining};
 
@@ -24,6 +25,10 @@ pub struct Network {
     pub rng: StdRng,
     now: Instant,
     last_session: u64,
+    /// What each client's token says; `None` while it is revoked.
+    grants: Vec<Option<Access>>,
+    /// Each client's sessions, those included that it has given up and the server has not.
+    sessions: Vec<Vec<SessionId>>,
 }
 
 /// Something that happens, perhaps to one client.
@@ -52,6 +57,12 @@ pub struct Odds {
     pub partition: u32,
     /// A client asks for a save status.
     pub save_status: u32,
+    /// A grant is reduced to reading or widened to writing, perhaps on a live session.
+    pub access: u32,
+    /// A token expires: the session ends when what waits has gone out, and the client comes back.
+    pub expire: u32,
+    /// A client is revoked: its session ends at once, and it does not get in. Or it is pardoned.
+    pub revoke: u32,
 }
 
 impl Default for Odds {
@@ -67,6 +78,9 @@ impl Default for Odds {
             repeat: 2,
             partition: 2,
             save_status: 5,
+            access: 0,
+            expire: 0,
+            revoke: 0,
         }
     }
 }
@@ -80,8 +94,11 @@ impl Network {
     /// Clients of these ids, all offline.
     pub fn with_client_ids(seed: u64, ids: impl IntoIterator<Item = u64>) -> Self {
         let now = start_of_time();
+        let clients: Vec<_> = ids.into_iter().map(VirtualClient::new).collect();
         Self {
-            clients: ids.into_iter().map(VirtualClient::new).collect(),
+            grants: vec![Some(Access::Write); clients.len()],
+            sessions: vec![Vec::new(); clients.len()],
+            clients,
             server: VirtualServer::new(RoomConfig::default(), Vec::new()),
             rng: StdRng::seed_from_u64(seed),
             now,
@@ -100,13 +117,14 @@ impl Network {
         self.server.tick(self.now);
     }
 
-    /// Connects a client in a new session.
-    pub fn connect(&mut self, client: usize) -> SessionId {
+    /// Connects a client in a new session, unless it is revoked.
+    pub fn connect(&mut self, client: usize) {
+        let Some(access) = self.grants[client] else { return };
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        self.server.join(self.now, joining(session));
+        self.server.join(self.now, Joining { access, ..joining(session) });
+        self.sessions[client].push(session);
         self.clients[client].connect(session);
-        session
     }
 
     /// Cuts a client off: what was under way is lost, and the server hears of it.
@@ -118,7 +136,7 @@ impl Network {
 
     /// One thing happens by chance.
     pub fn step(&mut self, odds: Odds) {
-        let things: [(u32, Thing); 10] = [
+        let things: [(u32, Thing); 13] = [
             (odds.edit, |network, client| network.clients[client].edit(&mut network.rng)),
             (odds.deliver, |network, _| network.deliver_some()),
             (odds.flush, |network, _| network.server.flush(network.now)),
@@ -132,6 +150,9 @@ impl Network {
             (odds.repeat, |network, client| network.clients[client].repeat()),
             (odds.partition, |network, client| network.clients[client].is_cut_off ^= true),
             (odds.save_status, |network, client| network.clients[client].ask_for_save_status()),
+            (odds.access, Self::change_access),
+            (odds.expire, Self::expire),
+            (odds.revoke, Self::revoke_or_pardon),
         ];
         let client = self.rng.random_range(0..self.clients.len());
         let (_, thing) = *things.choose_weighted(&mut self.rng, |(odds, _)| *odds).expect("some odds");
@@ -140,7 +161,7 @@ impl Network {
 
     fn reconnect(&mut self, client: usize) {
         match self.clients[client].session() {
-            None => drop(self.connect(client)),
+            None => self.connect(client),
             Some(_) if self.clients[client].is_cut_off => {
                 // The client gives up first; the server has not heard of it, and keeps the old session half-open.
                 self.clients[client].disconnect();
@@ -187,13 +208,14 @@ impl Network {
         let outgoing = self.clients[client].take_outgoing(most);
         self.server.receive(self.now, session, outgoing);
         let client = &mut self.clients[client];
-        let Some(incoming) = self.server.take_outgoing(self.now, session) else {
+        let Some(incoming) = self.server.take_frames(self.now, session) else {
             client.disconnect();
             return;
         };
         client.incoming.extend(incoming);
         for _ in 0..most.min(client.incoming.len()) {
-            if let Some(promise) = client.incoming.pop_front().and_then(|message| client.receive(message)) {
+            let next = client.incoming.pop_front();
+            if let Some(promise) = next.and_then(|(message, refused)| client.receive(message, refused)) {
                 self.server.assert_keeps(client.id(), &promise);
             }
         }
@@ -213,8 +235,11 @@ impl Network {
             }
             self.server.flush(self.now);
             self.wait(Duration::from_millis(200));
-            let all_connected = self.clients.iter().all(|client| client.session().is_some());
-            if !is_busy && all_connected {
+            let all_connected = (0..self.clients.len())
+                .all(|client| self.clients[client].session().is_some() || self.grants[client].is_none());
+            // Time has passed, so that the server may have something to say.
+            let is_over = !(0..self.clients.len()).any(|client| self.has_mail(client));
+            if !is_busy && is_over && all_connected {
                 return;
             }
             for client in 0..self.clients.len() {

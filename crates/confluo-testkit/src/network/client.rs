@@ -29,11 +29,13 @@ pub struct VirtualClient {
     session: Option<SessionId>,
     outgoing: VecDeque<Message>,
     /// Sent by the server and under way.
-    pub(crate) incoming: VecDeque<Message>,
+    pub(crate) incoming: VecDeque<(Message, bool)>,
     /// Nothing passes, either way, and nobody has noticed.
     pub(crate) is_cut_off: bool,
     /// It has answered the server's step 1, so all that it has was sent.
     has_answered: bool,
+    /// A save status of this connection told of refused writes: no later one says that all is on disk.
+    was_refused: bool,
     last_update: Option<UpdateV1>,
     /// What each save status that is under way stands for.
     promises: VecDeque<(u8, Promise)>,
@@ -58,6 +60,7 @@ impl VirtualClient {
             incoming: VecDeque::new(),
             is_cut_off: false,
             has_answered: false,
+            was_refused: false,
             last_update: None,
             promises: VecDeque::new(),
             last_status: 0,
@@ -81,6 +84,11 @@ impl VirtualClient {
         Content::of(&self.doc)
     }
 
+    /// The next clock of each client, as it knows them.
+    pub(crate) fn state_vector(&self) -> StateVector {
+        self.doc.transact().state_vector()
+    }
+
     /// Its text.
     pub fn text(&self) -> String {
         let text = self.doc.get_or_insert_text("text");
@@ -101,6 +109,7 @@ impl VirtualClient {
         self.promises.clear();
         self.is_cut_off = false;
         self.has_answered = false;
+        self.was_refused = false;
         // What it heard of the others is forgotten with the connection, as a reloaded page forgets it.
         self.presence.clear();
         self.session.take()
@@ -184,8 +193,10 @@ impl VirtualClient {
         }
     }
 
-    /// Takes a message. Returns what it says is on disk, if it is a save status.
-    pub(crate) fn receive(&mut self, message: Message) -> Option<Promise> {
+    /// Takes a message. Returns what it says is on disk, if it is a save status; `tells_of_refusals` if that has the
+    /// trailing 1 of SS4.
+    pub(crate) fn receive(&mut self, message: Message, tells_of_refusals: bool) -> Option<Promise> {
+        self.was_refused |= tells_of_refusals;
         match message {
             Message::Sync(SyncMessage::Step1(vector)) => {
                 let known = StateVector::decode_v1(&vector.0).expect("the server's state vector decodes");
@@ -196,7 +207,10 @@ impl VirtualClient {
             Message::SaveStatus(bytes) => {
                 let (number, promise) = self.promises.pop_front().expect("SS2: a status that was sent");
                 // Of many that wait the oldest may be left out.
-                return if bytes[..] == [number] { Some(promise) } else { self.receive(Message::SaveStatus(bytes)) };
+                if bytes[..] != [number] {
+                    return self.receive(Message::SaveStatus(bytes), tells_of_refusals);
+                }
+                return Some(promise).filter(|_| !self.was_refused);
             }
             Message::Sync(SyncMessage::Step2(update) | SyncMessage::Update(update)) => {
                 let update = yrs::Update::decode_v1(&update.0).expect("the server's update decodes");

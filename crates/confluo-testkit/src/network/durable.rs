@@ -1,7 +1,7 @@
-//! What the disk holds, kept ready to be asked whether something may be shown.
+//! Sets of updates, merged and kept ready to be asked whether they hold something: what is on disk, what was permitted.
 
 use confluo_protocol::{CheckedUpdate, ClientId, UpdateV1};
-use yrs::{ClientID, Doc, ID, IdSet, ReadTxn, Transact};
+use yrs::{ClientID, Doc, ID, IdSet, ReadTxn, StateVector, Transact, Update, updates::decoder::Decode};
 
 use super::client::Promise;
 use crate::content::{apply, new_document};
@@ -25,18 +25,44 @@ impl Durable {
         self.deleted = self.doc.transact().snapshot().delete_set;
     }
 
+    /// A client sent an update, perhaps one that builds on what nobody else has.
+    pub(super) fn add_perhaps_early(&mut self, update: &UpdateV1) {
+        let update = Update::decode_v1(&update.0).expect("a client's update decodes");
+        let mut transaction = self.doc.transact_mut();
+        transaction.apply_update(update).expect("a client's update applies");
+        drop(transaction);
+        self.deleted = self.doc.transact().snapshot().delete_set;
+    }
+
+    /// Nobody sees what they may not: every struct and every deletion that is stored came from somebody who might write.
+    pub(super) fn assert_permits(&self, stored: &CheckedUpdate) {
+        self.assert_holds(stored, "AU6", "is stored, and what was permitted ends before");
+    }
+
     /// Durable before visible: every struct and every deletion is in what a crash would leave behind.
     pub(super) fn assert_covers(&self, shown: &CheckedUpdate) {
+        self.assert_holds(shown, "SY5", "was shown, and what is on disk ends before");
+    }
+
+    fn assert_holds(&self, shown: &CheckedUpdate, rule: &str, what: &str) {
         let clocks = self.doc.transact().state_vector();
         for range in shown.clock_ranges() {
             let durable = clocks.get(&ClientID::new(range.client));
-            assert!(range.end <= durable, "SY5: {range:?} was shown, and {durable} is on disk");
+            assert!(range.end <= durable, "{rule}: {range:?} {what}: {durable}");
         }
         for range in shown.delete_ranges() {
             for clock in range.start..range.end {
                 let id = ID::new(ClientID::new(range.client), clock);
-                assert!(self.deleted.contains(&id), "SY5: the deletion {range:?} was shown, and is not on disk");
+                assert!(self.deleted.contains(&id), "{rule}: the deletion {range:?} {what}");
             }
+        }
+    }
+
+    /// A client that is online and up to date has all that is on disk.
+    pub(super) fn assert_known_to(&self, client: ClientId, known: &StateVector) {
+        for (id, durable) in self.doc.transact().state_vector().iter() {
+            let known = known.get(id);
+            assert!(known >= *durable, "SY4: client {client} has {known} of {id:?}, {durable} is on disk");
         }
     }
 

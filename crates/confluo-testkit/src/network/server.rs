@@ -15,6 +15,8 @@ use confluo_room::{
     StoredState,
 };
 
+use yrs::StateVector;
+
 use super::{client::Promise, durable::Durable};
 use crate::content::Content;
 
@@ -22,6 +24,8 @@ struct Connection {
     outgoing: VecDeque<Frame>,
     is_subscribed: bool,
     is_behind: bool,
+    /// The session has ended; what waits still goes out.
+    is_ending: bool,
 }
 
 /// The server's side of a [`super::Network`], and what drives a room in a test by itself.
@@ -44,6 +48,14 @@ pub struct VirtualServer {
     pub rebuilds: usize,
     /// How many save statuses told each session of refused writes.
     pub told_of_refusals: HashMap<SessionId, usize>,
+    /// What each session may do, also after it has left: what it sent is still taken in its turn.
+    access: HashMap<SessionId, Access>,
+    /// Whether every record is held against what was permitted: honest clients only, whose updates yrs takes alone.
+    pub(crate) watches_access: bool,
+    /// Updates that the room has received and not taken yet.
+    untaken: Vec<(SessionId, UpdateV1)>,
+    /// Everything that the room took from somebody who might write it.
+    permitted: Durable,
 }
 
 /// The lineage of every document here.
@@ -63,9 +75,10 @@ pub fn joining(session: SessionId) -> Joining {
 impl VirtualServer {
     /// A room on a disk that holds these updates.
     pub fn new(config: RoomConfig, disk: Vec<UpdateV1>) -> Self {
-        let mut durable = Durable::default();
+        let (mut durable, mut permitted) = (Durable::default(), Durable::default());
         for update in &disk {
             durable.add(update);
+            permitted.add(update);
         }
         Self {
             room: open(&config, &disk),
@@ -80,6 +93,10 @@ impl VirtualServer {
             counts: Counts::default(),
             rebuilds: 0,
             told_of_refusals: HashMap::new(),
+            access: HashMap::new(),
+            watches_access: false,
+            untaken: Vec::new(),
+            permitted,
         }
     }
 
@@ -90,7 +107,9 @@ impl VirtualServer {
 
     /// A session opens.
     pub fn join(&mut self, now: Instant, joining: Joining) {
-        let connection = Connection { outgoing: VecDeque::new(), is_subscribed: false, is_behind: false };
+        let connection =
+            Connection { outgoing: VecDeque::new(), is_subscribed: false, is_behind: false, is_ending: false };
+        self.access.insert(joining.session, joining.access);
         self.connections.insert(joining.session, connection);
         self.handle(now, vec![RoomInput::Joined(joining)]);
     }
@@ -101,8 +120,30 @@ impl VirtualServer {
         self.handle(now, vec![RoomInput::Left(session)]);
     }
 
-    /// Messages arrive, all in one batch.
+    /// The server ends a session: what waits for it still goes out, or, if it was revoked, does not.
+    pub(crate) fn end(&mut self, now: Instant, session: SessionId, is_revoked: bool) {
+        let was_open = self.connections.contains_key(&session);
+        if is_revoked {
+            self.connections.remove(&session);
+        } else if let Some(connection) = self.connections.get_mut(&session) {
+            connection.is_ending = true;
+        }
+        if was_open {
+            self.handle(now, vec![RoomInput::Left(session)]);
+        }
+    }
+
+    /// A grant was reduced or widened; it binds the next message.
+    pub(crate) fn change_access(&mut self, now: Instant, session: SessionId, access: Access) {
+        self.access.insert(session, access);
+        self.handle(now, vec![RoomInput::AccessChanged(session, access)]);
+    }
+
+    /// Messages arrive, all in one batch. Nothing is read from a session that the server has ended.
     pub fn receive(&mut self, now: Instant, session: SessionId, messages: impl IntoIterator<Item = Message>) {
+        if self.connections.get(&session).is_none_or(|connection| connection.is_ending) {
+            return;
+        }
         self.handle(now, messages.into_iter().map(|message| RoomInput::Received(session, message)).collect());
     }
 
@@ -125,6 +166,7 @@ impl VirtualServer {
     pub fn fail_flush(&mut self) {
         if self.flushing.take().is_some() {
             self.connections.clear();
+            self.untaken.clear();
             self.room = open(&self.config, &self.disk);
         }
     }
@@ -138,6 +180,7 @@ impl VirtualServer {
     pub fn crash(&mut self) {
         self.flushing = None;
         self.connections.clear();
+        self.untaken.clear();
         self.room = open(&self.config, &self.disk);
     }
 
@@ -148,7 +191,17 @@ impl VirtualServer {
 
     /// What waits for a session; `None` if the server has closed it. Asserts for each frame that all of it is on disk.
     pub fn take_outgoing(&mut self, now: Instant, session: SessionId) -> Option<Vec<Message>> {
+        let frames = self.take_frames(now, session)?;
+        Some(frames.into_iter().map(|(message, _)| message).collect())
+    }
+
+    /// As [`VirtualServer::take_outgoing`]; and whether it is a save status that tells of refused writes.
+    pub(crate) fn take_frames(&mut self, now: Instant, session: SessionId) -> Option<Vec<(Message, bool)>> {
         let connection = self.connections.get_mut(&session)?;
+        if connection.is_ending && connection.outgoing.is_empty() {
+            self.connections.remove(&session);
+            return None;
+        }
         let frames: Vec<_> = connection.outgoing.drain(..).collect();
         let was_behind = std::mem::take(&mut connection.is_behind);
         let mut messages = Vec::with_capacity(frames.len());
@@ -167,12 +220,17 @@ impl VirtualServer {
                 }
                 _ => {}
             }
-            messages.push(message);
+            messages.push((message, tells_of_refusals));
         }
         if was_behind {
             self.handle(now, vec![RoomInput::CaughtUp(session)]);
         }
         Some(messages)
+    }
+
+    /// A client has all that is on disk.
+    pub(crate) fn assert_known_to(&self, client: u64, known: &StateVector) {
+        self.durable.assert_known_to(client, known);
     }
 
     /// What a save status said is so, whatever fails from now on.
@@ -202,8 +260,10 @@ impl VirtualServer {
     /// Hands inputs to the engine and does what it says, until it says no more.
     pub fn handle(&mut self, now: Instant, mut inputs: Vec<RoomInput>) {
         loop {
+            self.note_updates(&inputs);
             let effects = self.room.handle(now, inputs.drain(..));
             let needs_rebuild = effects.needs_rebuild;
+            self.note_permitted(&effects);
             let overflowed = self.perform(effects);
             inputs = overflowed.into_iter().map(RoomInput::Overflowed).collect();
             if needs_rebuild {
@@ -213,6 +273,35 @@ impl VirtualServer {
             } else if inputs.is_empty() {
                 return;
             }
+        }
+    }
+
+    fn note_updates(&mut self, inputs: &[RoomInput]) {
+        if !self.watches_access {
+            return;
+        }
+        for input in inputs {
+            if let RoomInput::Received(id, Message::Sync(SyncMessage::Step2(it) | SyncMessage::Update(it))) = input {
+                self.untaken.push((*id, it.clone()));
+            }
+        }
+    }
+
+    /// Access is checked when an update is taken, which it is when the room has none waiting.
+    fn note_permitted(&mut self, effects: &Effects) {
+        if !self.watches_access {
+            return;
+        }
+        if !self.room.has_waiting() {
+            for (session, update) in self.untaken.drain(..) {
+                if self.access.get(&session) == Some(&Access::Write) {
+                    self.permitted.add_perhaps_early(&update);
+                }
+            }
+        }
+        if let Some(record) = &effects.commit {
+            let stored = check_update(record.update.clone(), &UpdateLimits::default());
+            self.permitted.assert_permits(&stored.expect("what is stored passes the check"));
         }
     }
 
@@ -237,7 +326,9 @@ impl VirtualServer {
                     }
                 }
                 Outgoing::Content(frame) => {
-                    for (&session, connection) in self.connections.iter_mut().filter(|(_, it)| it.is_subscribed) {
+                    for (&session, connection) in
+                        self.connections.iter_mut().filter(|(_, it)| it.is_subscribed && !it.is_ending)
+                    {
                         if connection.outgoing.len() < self.max_queued_frames {
                             connection.outgoing.push_back(frame.clone());
                         } else {
