@@ -6,7 +6,6 @@ use bytes::Bytes;
 use confluo_protocol::{
     Access, AuthMessage, ClientId, CloseCode, Frame, Message, Seq, SessionId, StateVectorV1, UpdateV1, UserId,
     message::encode_save_status_with_refusals,
-    state_vector::check_state_vector,
     update::{Admission, ClockRange, Clocks, Early, UpdateLimits, check_update},
 };
 
@@ -91,61 +90,6 @@ impl Room {
                 gathered.taken.push((id, Content::Update { update: update.clone(), is_answer }));
                 self.take_update(now, id, update, is_answer, gathered, effects);
             }
-        }
-    }
-
-    fn answer_step1(&mut self, id: SessionId, vector: &StateVectorV1, effects: &mut Effects) {
-        let asked = vector.0.clone();
-        let known = match check_state_vector(vector) {
-            Ok(known) => known,
-            Err(error) => {
-                let reason = format!("malformed state vector: {error}");
-                return self.close(id, CloseCode::Malformed, reason.into(), effects);
-            }
-        };
-        let frames = if known.is_empty() {
-            self.full_state_frames()
-        } else if let Some(frame) = self.full_state.diff(&asked) {
-            Ok(vec![frame])
-        } else {
-            self.document.encode_diff(&known).map(|diff| {
-                let (frame, _) = Frame::step2(&diff);
-                self.full_state.keep_diff(asked, frame.clone());
-                vec![frame]
-            })
-        };
-        self.catch_up(id, frames, effects);
-    }
-
-    fn resync(&mut self, id: SessionId, effects: &mut Effects) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        // Without a lag it missed awareness only.
-        if let Some(known) = session.lag.take() {
-            effects.counts.resyncs += 1;
-            let frames = self.document.encode_diff(&known).map(|diff| vec![Frame::step2(&diff).0]);
-            self.catch_up(id, frames, effects);
-        }
-        if let Some(entries) = self.awareness.encode_everything() {
-            effects.now.push(Outgoing::Direct(id, Frame::awareness(&entries)));
-        }
-    }
-
-    fn full_state_frames(&mut self) -> Result<Vec<Frame>, Broken> {
-        if let Some(frames) = self.full_state.frames() {
-            return Ok(frames);
-        }
-        let state = self.document.encode_state()?;
-        self.measured_bytes = state.len();
-        self.added_bytes = 0;
-        self.full_state.keep(self.head, &state);
-        Ok(self.full_state.frames().unwrap_or_default())
-    }
-
-    fn catch_up(&mut self, id: SessionId, frames: Result<Vec<Frame>, Broken>, effects: &mut Effects) {
-        if let Ok(frames) = frames {
-            effects.now.push(Outgoing::CatchUp(id, frames));
-        } else {
-            self.close(id, CloseCode::InternalError, "the document could not be encoded; try again".into(), effects);
         }
     }
 

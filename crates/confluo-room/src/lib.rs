@@ -19,6 +19,7 @@ mod document;
 mod effects;
 mod full_state;
 mod inspect;
+mod reading;
 mod room;
 mod session;
 mod stored;
