@@ -163,3 +163,23 @@ async fn cl1_a_client_told_4503_keeps_what_it_has_and_knows_why_it_waits() {
     soon(client.wait_on_disk()).await.unwrap();
     server.stop().await;
 }
+
+/// The last to leave may be the only one who writes: nobody else would meet the store that is out of service.
+#[tokio::test(flavor = "multi_thread")]
+async fn sy17_a_snapshot_that_meets_a_full_disk_is_told_and_the_store_opens_again() {
+    let store = faulty();
+    let mut config = quick();
+    config.store.snapshot_at_close_records = 1;
+    let server = Server::start(store.clone(), config).await;
+    let writer = server.synced("notes").await;
+    add(&writer, "item").await;
+    soon(writer.wait_on_disk()).await.unwrap();
+    store.fail_writes(Some(Fault::OutOfSpace));
+    writer.close().await;
+    server.ready_answers(503).await;
+    store.fail_writes(None);
+    server.ready_answers(200).await;
+    let reader = server.synced("notes").await;
+    assert_eq!(items(&reader).await, set(&["item"]));
+    server.stop().await;
+}

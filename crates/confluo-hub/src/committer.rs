@@ -94,13 +94,7 @@ impl CommitThread {
             self.batch.clear();
             return;
         }
-        let append = catch_unwind(AssertUnwindSafe(|| self.store.append(&self.batch)));
-        let outcome = append.unwrap_or_else(|_| {
-            // A bug in the store; what it holds now is unknown until it was opened again.
-            self.metrics.panics_caught.add(1);
-            Err(StoreError::Unhealthy { reason: "the store panicked while it wrote".to_owned() })
-        });
-        match outcome {
+        match self.append(&self.batch) {
             Ok(()) => {
                 self.metrics.commit_micros.observe(self.clock.now().duration_since(started).as_micros() as u64);
                 self.metrics.commit_records.observe(self.batch.len() as u64);
@@ -119,14 +113,26 @@ impl CommitThread {
     }
 
     fn commit_one_by_one(&mut self) {
-        for (append, done) in self.batch.iter().zip(self.waiting.drain(..)) {
-            let outcome = self.store.append(std::slice::from_ref(append)).map_err(|error| {
+        for (append, done) in self.batch.iter().zip(std::mem::take(&mut self.waiting)) {
+            let outcome = self.append(std::slice::from_ref(append)).map_err(|error| {
                 self.metrics.commit_failures.add(1);
                 tracing::error!(document = %append.document, error = &error as &dyn std::error::Error, "a record could not be stored");
+                if error.is_store_wide() {
+                    self.health.storage_failed(&error);
+                }
                 CommitFailed
             });
             let _ = done.send(outcome);
         }
+    }
+
+    fn append(&self, records: &[Append]) -> Result<(), StoreError> {
+        let append = catch_unwind(AssertUnwindSafe(|| self.store.append(records)));
+        append.unwrap_or_else(|_| {
+            // A bug in the store; what it holds now is unknown until it was opened again.
+            self.metrics.panics_caught.add(1);
+            Err(StoreError::Unhealthy { reason: "the store panicked while it wrote".to_owned() })
+        })
     }
 
     fn answer(&mut self, outcome: Result<(), CommitFailed>) {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub enum Health {
     /// Edits are taken and made durable.
     Ready,
-    /// The store cannot make edits durable; it is tried again every second.
+    /// The store cannot make edits durable; it is opened again at an interval until it can.
     StorageUnavailable {
         /// The store's own words.
         reason: String,

@@ -13,7 +13,7 @@ use std::{
 
 use confluo_protocol::{Access, CloseCode, DocumentName, SessionId, UserId};
 use confluo_room::{Joining, LineageClaim};
-use confluo_store::DocumentStore;
+use confluo_store::{DocumentStore, StoreError};
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -54,6 +54,14 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn second(&self) -> u32 {
         self.second.load(Ordering::Relaxed)
+    }
+
+    /// Whoever meets a store that is out of service says so, or nobody would open it again before the next commit. May
+    /// touch the disk.
+    pub(crate) fn note_store_error(&self, error: &StoreError) {
+        if self.store.stats().unhealthy.is_some() {
+            self.health.storage_failed(error);
+        }
     }
 }
 

@@ -40,9 +40,9 @@ pub(crate) async fn read(
     document: &DocumentName,
     new_lineage: LineageId,
 ) -> Result<StoredState, StoreError> {
-    let store = Arc::clone(&shared.store);
-    let name = document.clone();
-    let loaded = tokio::task::spawn_blocking(move || store.load(&name)).await;
+    let (reading, name) = (Arc::clone(shared), document.clone());
+    let load = move || reading.store.load(&name).inspect_err(|error| reading.note_store_error(error));
+    let loaded = tokio::task::spawn_blocking(load).await;
     let stored =
         loaded.unwrap_or_else(|panic| Err(StoreError::Io { source: Arc::new(std::io::Error::other(panic)) }))?;
     Ok(match stored {

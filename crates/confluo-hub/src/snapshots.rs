@@ -55,6 +55,7 @@ impl Snapshots {
                 // The records are still there, so nothing is lost; the next one tries again.
                 Err(error) => {
                     tracing::warn!(%document, error = &error as &dyn std::error::Error, "a snapshot could not be written");
+                    shared.note_store_error(&error);
                 }
             }
         }));
