@@ -7,6 +7,7 @@
 
 mod access;
 mod closing;
+mod counting;
 mod disk;
 mod durable;
 mod faults;

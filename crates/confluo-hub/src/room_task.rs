@@ -227,9 +227,6 @@ impl RoomTask {
     async fn perform(&mut self, effects: Effects, overflowed: &mut Vec<SessionId>) {
         let metrics = Arc::clone(&self.shared.metrics);
         for (session, code, reason) in effects.close {
-            if code == CloseCode::Malformed {
-                metrics.updates_refused.add(1);
-            }
             self.members.end(session, code, reason);
         }
         let mut deliveries = 0;

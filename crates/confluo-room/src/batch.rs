@@ -105,7 +105,7 @@ impl Room {
         let bytes = update.0.len();
         let checked = match check_update(update, &UpdateLimits::default()) {
             Ok(checked) => checked,
-            Err(error) => return self.close(id, CloseCode::Malformed, error.to_string().into(), effects),
+            Err(error) => return self.refuse_update(id, CloseCode::Malformed, error.to_string(), effects),
         };
         let may_write = self.sessions.get(&id).is_some_and(|session| session.access == Access::Write);
         if !may_write {
@@ -123,7 +123,7 @@ impl Room {
                 return self.close(id, CloseCode::InternalError, reason.into(), effects);
             };
             if has_news {
-                self.refuse(id, effects);
+                self.refuse_reader(id, effects);
             } else if let Some(session) = self.sessions.get_mut(&id) {
                 session.note_early(now, None, is_answer);
             }
@@ -139,11 +139,11 @@ impl Room {
         if !has_room {
             let limit = self.config.max_document_bytes;
             let reason = format!("the document would exceed its limit of {limit} bytes; delete something first");
-            return self.close(id, CloseCode::TooLarge, reason.into(), effects);
+            return self.refuse_update(id, CloseCode::TooLarge, reason, effects);
         }
         let Admission { admitted, structs, early, .. } = match self.document.admit(&checked) {
             Ok(admission) => admission,
-            Err(too_deep) => return self.close(id, CloseCode::Malformed, too_deep.to_string().into(), effects),
+            Err(too_deep) => return self.refuse_update(id, CloseCode::Malformed, too_deep.to_string(), effects),
         };
         if let Some(admitted) = admitted {
             effects.counts.updates += 1;
@@ -186,7 +186,14 @@ impl Room {
         effects.now.push(Outgoing::Direct(id, Frame::step1(&self.document.state_vector())));
     }
 
-    fn refuse(&mut self, id: SessionId, effects: &mut Effects) {
+    /// The update cannot be taken, and its sender must not go on as if it had been.
+    fn refuse_update(&mut self, id: SessionId, code: CloseCode, reason: String, effects: &mut Effects) {
+        effects.counts.refused += 1;
+        self.close(id, code, reason.into(), effects);
+    }
+
+    /// AU6: a reader's update is not taken; it is told so and stays.
+    fn refuse_reader(&mut self, id: SessionId, effects: &mut Effects) {
         effects.counts.refused += 1;
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if !std::mem::replace(&mut session.has_refusals, true) {
@@ -310,7 +317,7 @@ impl Room {
         if let [culprit] = gathered.places[..] {
             let (id, _) = gathered.taken.remove(culprit);
             let reason = "an update passed the check and could not be applied; it was not taken";
-            self.close(id, CloseCode::Malformed, reason.into(), effects);
+            self.refuse_update(id, CloseCode::Malformed, reason.to_owned(), effects);
         }
         let updates = gathered.taken.iter().filter(|(_, content)| matches!(content, Content::Update { .. }));
         self.suspects += updates.count();

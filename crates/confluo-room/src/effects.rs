@@ -99,7 +99,7 @@ pub struct Counts {
     pub updates: u64,
     /// Updates of which a part was early.
     pub early: u64,
-    /// Updates of sessions that may not write.
+    /// Updates that were refused: malformed, unsupported, too large, or of a session that may not write.
     pub refused: u64,
     /// Panics caught inside yrs, and updates that it refused after our check.
     pub broken: u64,
