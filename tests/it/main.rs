@@ -16,5 +16,6 @@ mod limits;
 mod opening;
 mod proxy;
 mod raw;
+mod snapshots;
 mod stopping;
 mod watching;

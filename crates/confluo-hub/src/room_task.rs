@@ -128,7 +128,8 @@ impl RoomTask {
             // While a commit is in flight its end is what to wait for: a deadline in the past would spin.
             let idle_since = self.empty_since.filter(|_| self.in_flight.is_none());
             let idle_deadline = idle_since.map(|since| since + self.linger());
-            let deadline = [room.next_deadline(), idle_deadline, Some(self.next_age)].into_iter().flatten().min();
+            let deadlines = [room.next_deadline(), idle_deadline, self.idle_snapshot_at(room), Some(self.next_age)];
+            let deadline = deadlines.into_iter().flatten().min();
             let lingers = idle_since.is_some() && !self.shared.health.is_draining();
             (room.waiting_bytes() < self.shared.config.mailbox_bytes, deadline.unwrap_or(self.next_age), lingers)
         };
@@ -144,14 +145,12 @@ impl RoomTask {
         }
         self.handle(inputs).await?;
         let now = self.shared.clock.now();
-        let mut is_due = self.snapshots.is_due(self.room.as_deref().ok_or(FAULT)?);
         if now >= self.next_age {
             self.next_age = now + AGE_EVERY;
             self.room.as_deref_mut().ok_or(FAULT)?.age();
-            let is_idle = now >= self.last_commit + self.shared.config.snapshots.idle;
-            is_due |= is_idle && self.snapshots.is_worth_it(self.room.as_deref().ok_or(FAULT)?);
         }
-        if is_due {
+        let room = self.room.as_deref().ok_or(FAULT)?;
+        if self.snapshots.is_due(room) || self.idle_snapshot_at(room).is_some_and(|at| now >= at) {
             self.snapshot().await?;
         }
         self.close_if_left(mailbox, now).await
@@ -277,6 +276,11 @@ impl RoomTask {
             self.snapshots.start(snapshot);
         }
         Ok(())
+    }
+
+    /// When a document that nobody changes any more is worth a snapshot.
+    fn idle_snapshot_at(&self, room: &Room) -> Option<Instant> {
+        self.snapshots.is_worth_it(room).then(|| self.last_commit + self.shared.config.snapshots.idle)
     }
 
     fn linger(&self) -> Duration {

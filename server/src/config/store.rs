@@ -20,10 +20,10 @@ pub struct StoreConfig {
     pub snapshot_after_records: u32,
     /// or of this many bytes,
     pub snapshot_after_bytes: ByteCount,
-    /// or, when nothing was written for this long,
+    /// or, when nothing was written for this long or its document is closed,
     #[serde(with = "humantime_serde")]
     pub snapshot_after_idle: Duration,
-    /// or its document is closed, of at least this many records.
+    /// of at least this many records.
     pub snapshot_at_close_records: u32,
     /// Records of all rooms that may wait for the disk; then rooms wait.
     pub commit_queue_records: u32,
