@@ -86,6 +86,7 @@ impl CommitThread {
     }
 
     fn commit(&mut self, bytes: usize) {
+        let _span = tracing::info_span!("commit", records = self.batch.len(), bytes).entered();
         let started = self.clock.now();
         // Once a commit has failed, every room that is ahead of the disk is discarded. What such rooms still had queued
         // was held back with the rest, so none of it may be written until the store was opened again.
@@ -96,6 +97,7 @@ impl CommitThread {
         }
         match self.append(&self.batch) {
             Ok(()) => {
+                tracing::trace!("on disk");
                 self.metrics.commit_micros.observe(self.clock.now().duration_since(started).as_micros() as u64);
                 self.metrics.commit_records.observe(self.batch.len() as u64);
                 self.metrics.commit_bytes.add(bytes as u64);

@@ -140,9 +140,11 @@ impl Hub {
         &self.shared.metrics
     }
 
-    /// Runs one session until either side ends it. The peer is told why, if it was the server.
+    /// Runs one session until either side ends it. The peer is told why, if it was the server. The current span learns
+    /// the session's number, if it has a field `session`.
     pub async fn serve<S: SessionSocket>(&self, request: JoinRequest, socket: S) {
         let id = SessionId(self.shared.last_session.fetch_add(1, Ordering::Relaxed) + 1);
+        tracing::Span::current().record("session", id.0);
         let outbox = Arc::new(Outbox::new(self.shared.config.outbound_bytes, self.shared.second()));
         let refusal = match self.shared.health.get() {
             Health::Ready => None,
@@ -191,13 +193,14 @@ impl Hub {
 
     fn open_room(&self, document: DocumentName, receiver: mpsc::Receiver<Mail>) {
         let shared = Arc::clone(&self.shared);
-        let span = tracing::info_span!("room", %document);
+        // On its own: the session that happens to be first is no part of it, and may be gone long before.
+        let span = tracing::info_span!(parent: None, "room", %document);
         let task = async move {
             shared.metrics.documents_open.increment();
             let room = room_task::run(Arc::clone(&shared), document.clone(), receiver);
             let end = AssertUnwindSafe(room).catch_unwind().await;
             match end {
-                Ok(RoomEnd::Closed) => {}
+                Ok(RoomEnd::Closed) => tracing::debug!("the document is closed"),
                 Ok(RoomEnd::Discarded) => shared.rooms.remove(&document),
                 Err(_) => {
                     shared.metrics.panics_caught.add(1);
@@ -227,6 +230,7 @@ impl Hub {
         shared.metrics.sessions_joined.add(1);
         shared.metrics.sessions.increment();
         let end = if session.mailbox.join(joining, Arc::clone(&outbox)).await.is_ok() {
+            tracing::debug!(?access, "the session has joined");
             shared.sessions.insert(id, Arc::clone(&outbox));
             // `drain` first says that it has begun and then lists the sessions: who is not on that list sees it here.
             if shared.health.is_draining() {

@@ -31,6 +31,7 @@ pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Resul
     shared.metrics.documents_loaded.add(1);
     let micros = shared.clock.now().duration_since(started).as_micros();
     shared.metrics.document_load_micros.observe(micros as u64);
+    tracing::debug!(bytes = room.document_bytes(), micros = micros as u64, "the document is open");
     Ok(room)
 }
 

@@ -77,7 +77,8 @@ impl Documents for LiveDocuments {
         let address = self.door.client_address(upgrade.connection.peer.ip(), &request.headers);
         let caller = self.door.caller(&request.headers, request.uri.query());
         let subprotocol = select_subprotocol(&request.headers);
-        let span = debug_span!("session", document = document.as_ref().map_or("", DocumentName::as_str), user = Empty);
+        let document_field = document.as_ref().map_or("", DocumentName::as_str);
+        let span = debug_span!("session", session = Empty, document = document_field, user = Empty);
         let (hub, door, limits) = (self.hub.clone(), Arc::clone(&self.door), self.limits);
         let session = async move {
             let upgraded = match upgrade.socket().await {

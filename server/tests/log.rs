@@ -1,0 +1,154 @@
+//! What the binary logs: in which spans, and what never.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use confluo_hub::Clock;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// One letter of client 1 in the root `r`, as a sync update.
+const EDIT: &[u8] = &[0, 2, 11, 1, 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0];
+
+fn confluo(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
+    command.args(arguments).args(["--config", "confluo.toml"]).env_clear().current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// A server at its most talkative. Its log is a file: a pipe that nobody reads would stop it.
+struct Served {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Served {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = format!("keys = [{{ algorithm = \"HS256\", secret = \"{SECRET}\" }}]");
+        let log = "[log]\nformat = \"json\"\nfilter = \"trace\"";
+        let auth = format!("[auth]\nmode = \"token\"\ncookie = \"pass\"\n{keys}");
+        let sessions = "[sessions]\nrejection_delay = \"0 s\"";
+        fs::write(folder.path().join("confluo.toml"), format!("{auth}\n{log}\n{sessions}\n")).unwrap();
+        let mut command = confluo(folder.path(), &["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]);
+        let child = command.stderr(File::create(folder.path().join("log")).unwrap()).spawn().unwrap();
+        Self { child, folder }
+    }
+
+    /// The log's lines so far, as objects.
+    fn events(&self) -> Vec<serde_json::Value> {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap();
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        whole.lines().map(|line| serde_json::from_str(line).expect("each line is one JSON object")).collect()
+    }
+
+    /// Waits until the log holds what is looked for.
+    fn wait_for<T>(&self, what: &str, find: impl Fn(&serde_json::Value) -> Option<T>) -> T {
+        let started = Clock.now();
+        loop {
+            if let Some(found) = self.events().iter().find_map(&find) {
+                return found;
+            }
+            assert!(Clock.now() < started + DEADLINE, "not in the log: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client's frame, with a mask that changes nothing.
+fn frame(payload: &[u8]) -> Vec<u8> {
+    let [high, low] = (payload.len() as u16).to_be_bytes();
+    let length = if payload.len() < 126 { vec![0x80 | low] } else { vec![0xfe, high, low] };
+    [&[0x82], &length[..], &[0; 4], payload].concat()
+}
+
+/// Type 2, kind 1, and the token with its length in one byte or two.
+fn in_band(token: &str) -> Vec<u8> {
+    let length = token.len();
+    let length = if length < 128 { vec![length as u8] } else { vec![length as u8 | 0x80, (length >> 7) as u8] };
+    frame(&[&[2, 1], &length[..], token.as_bytes()].concat())
+}
+
+/// Connects, sends `first`, and waits for the first byte behind the answer to the handshake.
+fn visit(address: SocketAddr, query: &str, header: &str, first: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let head = format!("GET /sync/notes{query} HTTP/1.1\r\nhost: x\r\n{upgrade}{header}\r\n");
+    stream.write_all(&[head.as_bytes(), first].concat()).unwrap();
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        answer.push(byte[0]);
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+    stream.read_exact(&mut byte).unwrap();
+    stream
+}
+
+#[test]
+fn at_its_most_talkative_the_log_has_its_spans_and_no_token() {
+    let served = Served::start();
+    let address: SocketAddr =
+        served.wait_for("the address", |event| event["address"].as_str().map(|text| text.parse().unwrap()));
+    let minted = confluo(served.folder.path(), &["token", "--user", "ann", "--write", "notes"]).output().unwrap();
+    let good = String::from_utf8(minted.stdout).unwrap().trim().to_owned();
+    let forged = format!("{}.forged-signature", good.rsplit_once('.').unwrap().0);
+    // Kept open: a session that ends by itself is not what this is about.
+    let mut visits = Vec::new();
+    for token in [&good, &forged] {
+        visits.push(visit(address, &format!("?token={token}"), "", &[]));
+        for header in [
+            format!("authorization: Bearer {token}\r\n"),
+            format!("cookie: pass={token}\r\n"),
+            format!("sec-websocket-protocol: confluo, confluo.token.{token}\r\n"),
+        ] {
+            visits.push(visit(address, "", &header, &[]));
+        }
+        visits.push(visit(address, "", "", &in_band(token)));
+    }
+    visits[0].write_all(&frame(EDIT)).unwrap();
+    served.wait_for("the commit", |event| (event["span"]["name"] == "commit").then_some(()));
+
+    let mut fields: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for event in served.events() {
+        for span in event["spans"].as_array().into_iter().flatten() {
+            let known = fields.entry(span["name"].as_str().unwrap().to_owned()).or_default();
+            known.extend(span.as_object().unwrap().keys().filter(|key| *key != "name").cloned());
+            assert!(
+                span["name"] != "room" || event["spans"][0]["name"] == "room",
+                "a room is no part of the session that opened it: {event}"
+            );
+        }
+    }
+    for (span, expected) in [
+        ("connection", &["connection", "peer"][..]),
+        ("http_request", &["method", "path", "request_id"]),
+        ("session", &["document", "session", "user"]),
+        ("room", &["document"]),
+        ("commit", &["bytes", "records"]),
+    ] {
+        assert_eq!(fields.get(span), Some(&expected.iter().map(|&field| field.to_owned()).collect()), "{span}");
+    }
+    let log = fs::read_to_string(served.folder.path().join("log")).unwrap();
+    let signature = good.rsplit_once('.').unwrap().1;
+    for secret in [SECRET, signature, "forged-signature"] {
+        assert!(!log.contains(secret), "{:?}", log.lines().find(|line| line.contains(secret)));
+    }
+}
