@@ -74,20 +74,16 @@ impl Layers {
         if !problems.is_empty() {
             return Err(ConfigLoadError::Invalid(problems));
         }
-        let mut config: Config =
-            layered.try_deserialize().map_err(|error| ConfigLoadError::Invalid(vec![wrong_value(error, &origins)]))?;
+        let (mut config, mut wrong) = read_values(layered, &origins)?;
 
         let mut problems = Problems::default();
         config.resolve(&mut problems);
         config.validate(&mut problems);
-        let mut problems = problems.into_vec();
-        if problems.is_empty() {
-            return Ok(LoadedConfig { config, origins });
-        }
-        for problem in &mut problems {
+        for mut problem in problems.into_vec() {
             problem.origin = origins.get(&problem.setting).cloned();
+            wrong.push(problem);
         }
-        Err(ConfigLoadError::Invalid(problems))
+        if wrong.is_empty() { Ok(LoadedConfig { config, origins }) } else { Err(ConfigLoadError::Invalid(wrong)) }
     }
 }
 
@@ -203,6 +199,35 @@ fn unknown(setting: &str, key: &str, origin: Option<String>, schema: &Json) -> P
     let suggestion = nearest.map(|nearest| format!("did you mean {nearest}? ")).unwrap_or_default();
     let message = format!("there is no such {what}; {suggestion}known here: {}", known.join(", "));
     Problem { setting: setting.to_owned(), origin, message }
+}
+
+/// Reads every value. The layering crate stops at the first that is of the wrong kind; its default takes its place, so
+/// that all of them are found.
+fn read_values(
+    mut layered: Layered,
+    origins: &HashMap<String, String>,
+) -> Result<(Config, Vec<Problem>), ConfigLoadError> {
+    let mut wrong: Vec<Problem> = Vec::new();
+    loop {
+        let problem = match layered.clone().try_deserialize() {
+            Ok(config) => return Ok((config, wrong)),
+            Err(error) => wrong_value(error, origins),
+        };
+        let was_replaced = wrong.iter().any(|known| known.setting == problem.setting);
+        let replaced = if was_replaced { None } else { with_default(&layered, &problem.setting) };
+        wrong.push(problem);
+        match replaced {
+            Some(replaced) => layered = replaced,
+            None => return Err(ConfigLoadError::Invalid(wrong)),
+        }
+    }
+}
+
+/// The same settings but for one, which gets its default back, if it has one.
+fn with_default(layered: &Layered, setting: &str) -> Option<Layered> {
+    let defaults = Layered::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build().ok()?;
+    let default: Value = defaults.get(setting).ok()?;
+    Layered::builder().add_source(layered.clone()).set_override(setting, default).ok()?.build().ok()
 }
 
 /// A value of the wrong kind, as the layering crate reports it.

@@ -74,7 +74,7 @@ fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
     for (file, parts) in [
         ("[rooms]\nlinger = \"soon\"", ["rooms.linger (from /confluo.toml)", "duration"]),
         ("[limits]\nmax_message_bytes = \"many\"", ["limits.max_message_bytes (from /confluo.toml)", "64 KiB"]),
-        ("[server]\nlisten = \"here\"", ["server.listen (from /confluo.toml)", "socket address"]),
+        ("[server]\nlisten = \"here\"", ["server.listen (from /confluo.toml)", "an IP address and a port"]),
         ("[store]\nengine = \"floppy\"", ["store.engine (from /confluo.toml)", "sled"]),
         ("[log]\nfilter = \"a=b=c\"", ["log.filter (from /confluo.toml)", "warn,confluo_hub=debug"]),
         (
@@ -91,6 +91,21 @@ fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
         &["server.workers (from CONFLUO__SERVER__WORKERS)", "two"],
     );
     check_refused("[server\n", &[], &["cannot read the configuration"]);
+}
+
+#[test]
+fn every_wrong_value_is_named_in_one_pass() {
+    let file = "[store]\nengine = \"floppy\"\n[log]\nformat = \"xml\"\n[limits]\nmax_client_ids_per_session = 0\n\
+                max_awareness_bytes = \"10 parsecs\"\n[rooms]\nlinger = \"-3\"";
+    let all = [
+        "store.engine (from /confluo.toml): unknown variant `floppy`, expected `sled` or `redb`",
+        "log.format (from /confluo.toml)",
+        "limits.max_awareness_bytes (from /confluo.toml)",
+        "rooms.linger (from /confluo.toml)",
+        "limits.max_client_ids_per_session (from /confluo.toml): 0 is not allowed; it must be from 1 to 10000",
+    ];
+    check_refused(file, &[], &all);
+    assert_eq!(load(file, &[]).unwrap_err().lines().count(), 1 + all.len(), "each is named once");
 }
 
 #[test]
