@@ -3,8 +3,10 @@
 mod bench;
 mod config;
 mod doc;
+mod health;
 mod revoke;
 mod serve;
+mod server_request;
 mod store;
 mod token;
 
@@ -25,6 +27,8 @@ pub enum Command {
     /// Copy a whole store to another engine or folder
     #[command(subcommand)]
     Store(store::StoreCommand),
+    /// Ask a running server whether it is ready; the exit status is 1 if it is not
+    Health(health::HealthArgs),
     /// Revoke a user, a token, or all issued until now, on a running server; live sessions end at once
     Revoke(revoke::RevokeArgs),
     /// Mint a token with a key of [auth], for development and scripts; prints only the token
@@ -41,6 +45,7 @@ impl Command {
             Self::Config(config) => config.run(),
             Self::Doc(doc) => doc.run(),
             Self::Store(store) => store.run(),
+            Self::Health(health) => health.run(),
             Self::Revoke(revoke) => revoke.run(),
             Self::Token(token) => token.run(),
             Self::Bench(bench) => bench.run(),

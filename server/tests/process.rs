@@ -120,6 +120,22 @@ fn a_token_is_minted_and_a_user_revoked_from_the_command_line() {
 }
 
 #[test]
+fn health_is_asked_from_the_command_line() {
+    let running = Served::start();
+    let server = running.address.to_string();
+    // What this environment says about the configuration does not matter to a probe that knows the address.
+    let asked = confluo(&["health", "--server", &server]).env("CONFLUO__SERVER__LISTEN", "0.0.0.0:1").output().unwrap();
+    assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), "{\"status\":\"ready\"}\n");
+    let asked = run(&["health", "--live", "--listen", &server]);
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), "{\"status\":\"live\"}\n");
+    drop(running);
+    let asked = run(&["health", "--server", &server]);
+    let message = String::from_utf8_lossy(&asked.stderr);
+    assert!(asked.status.code() == Some(1) && message.contains("cannot ask the server at"), "{message}");
+}
+
+#[test]
 fn a_taken_address_is_explained() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

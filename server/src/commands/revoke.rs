@@ -1,7 +1,6 @@
 //! `confluo revoke`: asks a running server to refuse a user's or a token's every use from now on.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use clap::Args;
 use confluo_auth::{Grants, MintRequest, UnixTime, mint};
 use confluo_hub::Clock;
 
+use super::server_request::{Answer, ServerRequest};
 use crate::cli::ConfigArgs;
 use crate::config::Config;
 use crate::http::RevocationRequest;
@@ -60,10 +60,15 @@ impl RevokeArgs {
             expires_at: None,
             issued_until: self.issued_now.then(|| Clock.wall().into()),
         };
-        let method = if self.undo { "DELETE" } else { "POST" };
         let server = self.server.unwrap_or_else(|| config.server.listen.to_string());
-        let (status, body) = ask(&server, method, &token, &serde_json::to_string(&request)?)
-            .with_context(|| format!("cannot ask the server at {server}"))?;
+        let request = ServerRequest {
+            method: if self.undo { "DELETE" } else { "POST" },
+            path: "/admin/revocations",
+            token: Some(&token),
+            body: &serde_json::to_string(&request)?,
+            patience: PATIENCE,
+        };
+        let Answer { status, body } = request.send_to(&server)?;
         if status != "200" {
             bail!("the server answered {status}: {}", body.trim());
         }
@@ -84,20 +89,4 @@ fn admin_token(config: &Config) -> anyhow::Result<String> {
         token_id: None,
     };
     Ok(mint(&config.auth, &key, &request, UnixTime::from(Clock.wall()))?.reveal().to_owned())
-}
-
-/// One request on a connection of its own; status and body of the answer.
-fn ask(server: &str, method: &str, token: &str, body: &str) -> anyhow::Result<(String, String)> {
-    let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "{method} /admin/revocations HTTP/1.1\r\nHost: {server}\r\nAuthorization: Bearer {token}\r\nContent-Type: \
-         application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("the answer is no HTTP")?;
-    Ok((head.split(' ').nth(1).unwrap_or_default().to_owned(), body.to_owned()))
 }

@@ -1,0 +1,62 @@
+//! One plain request to a running server, on a connection of its own.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::Context;
+
+/// What is asked.
+pub(super) struct ServerRequest<'a> {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    /// The bearer token.
+    pub(super) token: Option<&'a str>,
+    /// JSON, or nothing.
+    pub(super) body: &'a str,
+    /// How long connecting, and then each read, may take.
+    pub(super) patience: Duration,
+}
+
+/// What the server said.
+pub(super) struct Answer {
+    pub(super) status: String,
+    pub(super) body: String,
+}
+
+impl ServerRequest<'_> {
+    /// `server` is a host or address with a port.
+    pub(super) fn send_to(&self, server: &str) -> anyhow::Result<Answer> {
+        let answer = self.exchange(server).with_context(|| format!("cannot ask the server at {server}"))?;
+        let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("{server} does not speak HTTP"))?;
+        let status = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        Ok(Answer { status, body: body.to_owned() })
+    }
+
+    fn exchange(&self, server: &str) -> io::Result<String> {
+        let mut stream = self.connect(server)?;
+        stream.set_read_timeout(Some(self.patience))?;
+        let Self { method, path, body, .. } = self;
+        let authorization = self.token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {server}\r\n{authorization}Content-Type: application/json\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    }
+
+    fn connect(&self, server: &str) -> io::Result<TcpStream> {
+        let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in server.to_socket_addrs()? {
+            match TcpStream::connect_timeout(&address, self.patience) {
+                Ok(stream) => return Ok(stream),
+                Err(refused) => error = refused,
+            }
+        }
+        Err(error)
+    }
+}
