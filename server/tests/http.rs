@@ -127,6 +127,11 @@ async fn metrics_are_open_metrics_text() {
     ] {
         assert!(answer.contains(line), "{line:?} is not in:\n{answer}");
     }
+    let explained = include_str!("../../deploy/README.md");
+    for help in answer.lines().filter_map(|line| line.strip_prefix("# HELP confluo_")) {
+        let name = help.split(' ').next().unwrap();
+        assert!(explained.contains(&format!("`{name}`")), "{name} is not explained to operators");
+    }
     server.stop().await;
 }
 
