@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
-
 use crate::node;
 use crate::process::{program, root, run};
 
@@ -14,9 +12,6 @@ pub(crate) fn folder() -> PathBuf {
 
 /// Builds the app into `client-web/dist`, each file with its compressed forms beside it.
 pub(crate) fn build() -> anyhow::Result<()> {
-    if !folder().join("package.json").exists() {
-        bail!("there is no client-web/package.json, so there is no app to build");
-    }
     node::check()?;
     node::install(&folder())?;
     run(program("npm").current_dir(folder()).args(["run", "build"]))?;

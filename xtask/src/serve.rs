@@ -10,9 +10,7 @@ use crate::{app, node};
 
 /// Builds what can be built and becomes the server. `flags` go to `confluo serve`.
 pub(crate) fn serve(flags: &[String]) -> anyhow::Result<bool> {
-    if !app::folder().join("package.json").exists() {
-        say("there is no client-web/package.json: serving documents without the app");
-    } else if let Err(error) = node::check() {
+    if let Err(error) = node::check() {
         say(&format!("{error}; serving documents without the app"));
     } else {
         app::build()?;
