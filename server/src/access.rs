@@ -2,16 +2,24 @@
 //!
 //! 1. [`Door`] reads a request: its origin, its token, the client's address.
 //! 2. [`Visit`] is one session as tokens see it: its user, its end, its renewal. The hub asks it as its gate.
-//! 3. The revocation book holds what was revoked, on disk; a change of it is a look at every visit.
-//! 4. One look a second ([`Door::watch_expiries`]) ends the sessions whose token has expired.
+//! 3. [`Quotas`](quotas) say how much one address and one user may take; [`Passage`] is what a socket holds of it.
+//! 4. The revocation book holds what was revoked, on disk; a change of it is a look at every visit.
+//! 5. One look a second ([`Door::watch_expiries`]) ends the sessions whose token has expired.
 //!
 //! Invariants: nothing of a token but what `confluo-auth` says in words reaches a log or a client; a session that is not
 //! on the list of visits does not exist.
 
+mod attendance;
 mod door;
+mod passage;
+mod quotas;
 mod revocation_book;
 mod visit;
 
+pub use attendance::{Attendance, Client};
 pub use door::{Caller, Door, DoorError};
+pub(crate) use passage::slow_down;
+pub use passage::{Passage, Standing, TurnedAway};
+pub use quotas::{QuotaConfig, UserPlace};
 pub use revocation_book::{ChangeError, RevocationBookError};
 pub use visit::{Visit, VisitGuard};

@@ -4,6 +4,7 @@
 //! `validate`. To add a setting: a field, a line with a comment in the defaults, a bound. Nothing else in the workspace
 //! reads the environment.
 
+mod audit;
 mod auth;
 mod awareness;
 mod byte_count;
@@ -22,6 +23,7 @@ mod sessions;
 mod shutdown;
 mod store;
 
+pub use audit::{AuditConfig, AuditOutput};
 pub use awareness::AwarenessConfig;
 pub use byte_count::ByteCount;
 use confluo_auth::{AuthConfig, TrustedProxies};
@@ -70,6 +72,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Who may read the metrics.
     pub metrics: MetricsConfig,
+    /// Where it is written down who did what.
+    pub audit: AuditConfig,
 }
 
 impl Config {
@@ -91,6 +95,7 @@ impl Config {
         self.shutdown.validate(problems);
         self.log.validate(problems);
         self.metrics.validate(problems);
+        self.audit.validate(problems);
     }
 }
 

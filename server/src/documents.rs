@@ -1,6 +1,7 @@
 //! What the HTTP side needs of whatever serves documents: the one seam between the two.
 
 mod live;
+mod reception;
 
 use std::io;
 use std::sync::Arc;

@@ -16,4 +16,5 @@ mod router;
 
 pub use admin::RevocationRequest;
 pub use listener::{Connection, serve};
+pub(crate) use router::too_many_requests;
 pub use router::{AppState, router};

@@ -6,13 +6,15 @@
 //! 4. [`http`]: accepts sockets, answers plain requests, hands upgrades on.
 //! 5. [`documents`]: the seam to whatever serves documents.
 //! 6. [`access`]: whose session it is, and what it may do; while it lives, too.
-//! 7. `websocket`: a WebSocket as the hub's sessions see it.
-//! 8. [`store`]: opens the engine that keeps documents, for the server and for the commands on its data folder.
-//! 9. [`signals`], [`telemetry`], [`open_files`]: the process around it.
+//! 7. [`audit`]: writes down who did what.
+//! 8. `websocket`: a WebSocket as the hub's sessions see it.
+//! 9. [`store`]: opens the engine that keeps documents, for the server and for the commands on its data folder.
+//! 10. [`signals`], [`telemetry`], [`open_files`]: the process around it.
 //!
 //! Invariants: nothing outside [`config`] reads the environment; no query, token or content of a document is logged.
 
 pub mod access;
+pub mod audit;
 pub mod cli;
 pub mod commands;
 pub mod config;

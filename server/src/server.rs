@@ -19,7 +19,7 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let state = AppState { config: Arc::clone(&config), documents: Arc::clone(&documents), shutdown: shutdown.clone() };
-    let serving = http::serve(listener, http::router(state), &config.http, shutdown.clone());
+    let serving = http::serve(listener, http::router(state), &config.http, &documents, shutdown.clone());
     let draining = async {
         shutdown.cancelled().await;
         documents.drain().await;

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, HeaderName, header};
-use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+
+use crate::Networks;
 
 /// How many hops are followed back.
 const MAX_HOPS: usize = 32;
@@ -13,9 +14,8 @@ const MAX_HOPS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrustedProxies {
-    /// Addresses (`10.0.0.7`) and networks (`10.0.0.0/8`, `fd00::/8`).
-    #[serde(deserialize_with = "networks")]
-    pub networks: Vec<IpNet>,
+    /// Where they are.
+    pub networks: Networks,
     /// The one header that the proxies set. The other is never read: a proxy passes on what a client puts there.
     pub header: ForwardedHeader,
 }
@@ -49,7 +49,7 @@ impl TrustedProxies {
 
     /// Whether this address is a trusted proxy's.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address.to_canonical()))
+        self.networks.contain(address)
     }
 
     /// The hops from left (the client, or what it made up) to right (what the last proxy saw).
@@ -96,16 +96,6 @@ fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &st
     })
 }
 
-/// A bare address is the network of itself.
-fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    let parse = |text: &String| {
-        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-            serde::de::Error::custom(format!("{text:?} is neither an address (10.0.0.7) nor a network (10.0.0.0/8)"))
-        })
-    };
-    Vec::<String>::deserialize(deserializer)?.iter().map(parse).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +112,8 @@ mod tests {
         // What a client may have put into the other header never counts.
         let other = if name == "forwarded" { "x-forwarded-for" } else { "forwarded" };
         headers.append(other, "for=6.6.6.6".parse().unwrap());
-        let networks = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap()).to_vec();
+        let networks = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap());
+        let networks = Networks(networks.to_vec());
         let proxies = TrustedProxies { networks, header };
         let address = proxies.client_address(peer.parse().unwrap(), &headers);
         assert_eq!(address, client.parse::<IpAddr>().unwrap(), "{lines:?} from {peer}");

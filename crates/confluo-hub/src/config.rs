@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confluo_room::RoomConfig;
+use confluo_room::{Rate, RoomConfig};
 
 /// Every bound of rooms, sessions and queues.
 #[derive(Debug, Clone)]
@@ -45,15 +45,12 @@ pub struct HubConfig {
 /// How fast one session may send: token buckets, each full at the start.
 #[derive(Debug, Clone, Copy)]
 pub struct SessionRates {
-    /// Messages a second, in the long run; awareness counts towards nothing, as stock clients relay that of others. Beyond
-    /// it, with the burst used up, the session is closed with 4529.
-    pub messages_per_second: u64,
-    /// Messages that may come at once.
-    pub message_burst: u64,
-    /// Payload bytes a second, in the long run. Beyond it the session is read more slowly, and never closed.
-    pub bytes_per_second: u64,
-    /// Payload bytes that may come at once. At least the longest message, or a whole document comes with a pause.
-    pub byte_burst: u64,
+    /// Of messages; awareness counts towards nothing, as stock clients relay that of others. Beyond it the session is
+    /// closed with 4529.
+    pub messages: Rate,
+    /// Of payload bytes, an awareness message as one kilobyte at least. Beyond it the session is read more slowly, and
+    /// never closed. The burst is at least the longest message, or a whole document comes with a pause.
+    pub bytes: Rate,
 }
 
 /// When a snapshot replaces the records before it.
@@ -77,10 +74,8 @@ impl Default for HubConfig {
             mailbox_bytes: 128 << 20,
             outbound_bytes: 1 << 20,
             session_rates: SessionRates {
-                messages_per_second: 500,
-                message_burst: 5_000,
-                bytes_per_second: 16 << 20,
-                byte_burst: 64 << 20,
+                messages: Rate::per_second(500, 5_000),
+                bytes: Rate::per_second(16 << 20, 64 << 20),
             },
             commit_queue_records: 4096,
             linger: Duration::from_secs(10),

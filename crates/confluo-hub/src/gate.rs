@@ -1,4 +1,4 @@
-//! Who decides about a session while it lives: the hub's edge to tokens, of which it knows nothing.
+//! Who decides about a session while it lives: the hub's edge to tokens and quotas, of which it knows nothing.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -7,13 +7,27 @@ use confluo_protocol::{Access, CloseCode};
 
 use crate::outbox::{Ending, Outbox};
 
-/// Decides about one session. Every method is called on a session's task and must not wait.
+/// Decides about one session. Every method is called on the session's task or its room's, and must not wait.
 pub trait SessionGate: fmt::Debug + Send + Sync + 'static {
     /// The session has joined; through `control` it can be ended until it has gone.
     fn joined(&self, control: SessionControl);
 
     /// The client sent a token in-band (AU2). The access is in force from its next message on; a refusal ends the session.
     fn renew(&self, token: &Bytes) -> Result<Access, Expulsion>;
+
+    /// The session writes to a document that does not exist: whether it may create one more. If not, it is closed with 4529.
+    fn may_create(&self) -> bool {
+        true
+    }
+
+    /// Something that the session wrote was taken for the first time.
+    fn wrote(&self) {}
+
+    /// The session has ended, or was refused before it joined; by the server for this reason, or by the peer. A closing
+    /// that waits has not gone out yet.
+    fn ended(&self, by_server: Option<&Expulsion>) {
+        let _ = by_server;
+    }
 }
 
 /// Why a session may not go on.

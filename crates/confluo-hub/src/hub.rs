@@ -23,10 +23,10 @@ use crate::{
     clock::Clock,
     committer::{Committer, recover_storage},
     config::HubConfig,
-    gate::{SessionControl, SessionGate},
+    gate::{Expulsion, SessionControl, SessionGate},
     health::{Health, HealthState},
     mailbox::{Mail, Mailbox},
-    metrics::HubMetrics,
+    metrics::{HubMetrics, Limit},
     outbox::{Ending, Outbox},
     pulse::{LiveSessions, beat},
     room_task::{self, RoomEnd},
@@ -159,7 +159,12 @@ impl Hub {
         };
         match entered {
             Ok(mailbox) => self.run_session(id, request, socket, outbox, mailbox).await,
-            Err((code, reason)) => self.refuse(socket, code, reason).await,
+            Err((code, reason)) => {
+                if let Some(gate) = &request.gate {
+                    gate.ended(Some(&Expulsion { code, reason: reason.into() }));
+                }
+                self.refuse(socket, code, reason).await;
+            }
         }
     }
 
@@ -179,11 +184,17 @@ impl Hub {
             mailbox_messages: config.mailbox_messages,
             mailbox_bytes: config.mailbox_bytes,
         };
-        let entered = self.shared.rooms.enter(&request.document, limits).map_err(|error| match error {
-            EnterError::TooManySessions => {
-                (CloseCode::SlowDown, "the document has as many sessions as it may; try later")
-            }
-            EnterError::TooManyDocuments => (CloseCode::SlowDown, "as many documents are open as may be; try later"),
+        let entered = self.shared.rooms.enter(&request.document, limits).map_err(|error| {
+            let (limit, reason) = match error {
+                EnterError::TooManySessions => {
+                    (Limit::SessionsPerDocument, "the document has as many sessions as it may; try later")
+                }
+                EnterError::TooManyDocuments => {
+                    (Limit::DocumentsOpen, "as many documents are open as may be; try later")
+                }
+            };
+            self.shared.metrics.limit_reached(limit).increment();
+            (CloseCode::SlowDown, reason)
         })?;
         if let Some(receiver) = entered.to_open {
             self.open_room(request.document.clone(), receiver);
@@ -226,10 +237,10 @@ impl Hub {
         let joining = Joining { session: id, access, user, address, lineage };
         let mut session = Session::new(id, Arc::clone(shared), socket, Arc::clone(&outbox), mailbox);
         session.access = access;
-        session.gate = gate;
+        session.gate.clone_from(&gate);
         shared.metrics.sessions_joined.add(1);
         shared.metrics.sessions.increment();
-        let end = if session.mailbox.join(joining, Arc::clone(&outbox)).await.is_ok() {
+        let end = if session.mailbox.join(joining, Arc::clone(&outbox), gate).await.is_ok() {
             tracing::debug!(?access, "the session has joined");
             shared.sessions.insert(id, Arc::clone(&outbox));
             // `drain` first says that it has begun and then lists the sessions: who is not on that list sees it here.
@@ -252,6 +263,9 @@ impl Hub {
         };
         shared.rooms.leave(&document, &session.mailbox);
         shared.metrics.sessions.decrement();
+        if let Some(gate) = session.gate.take() {
+            gate.ended(end.expulsion().as_ref());
+        }
         match end {
             SessionEnd::ByPeer => shared.metrics.closed_by_peer().add(1),
             SessionEnd::ByServer(ending) => self.close(session, ending).await,

@@ -33,9 +33,9 @@ mod socket;
 
 pub use clock::Clock;
 pub use config::{HubConfig, SessionRates, SnapshotPolicy};
-pub use confluo_room::{LineageClaim, RoomConfig};
+pub use confluo_room::{LineageClaim, Rate, RoomConfig, TokenBucket};
 pub use gate::{Expulsion, SessionControl, SessionGate};
 pub use health::Health;
 pub use hub::{Hub, JoinRequest};
-pub use metrics::HubMetrics;
+pub use metrics::{HubMetrics, Limit};
 pub use socket::{Received, SessionSocket, SocketLost};

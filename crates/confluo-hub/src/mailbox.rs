@@ -6,7 +6,7 @@ use confluo_protocol::{AuthMessage, Message, SyncMessage};
 use confluo_room::{Joining, RoomInput};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::outbox::Outbox;
+use crate::{gate::SessionGate, outbox::Outbox};
 
 /// Messages up to this size are bounded by their count alone.
 const SMALL_MESSAGE_BYTES: usize = 4 << 10;
@@ -14,8 +14,8 @@ const SMALL_MESSAGE_BYTES: usize = 4 << 10;
 /// What reaches a room's task.
 #[derive(Debug)]
 pub(crate) enum Mail {
-    /// A session opens; the room pushes into its queue.
-    Join(Joining, Arc<Outbox>),
+    /// A session opens; the room pushes into its queue, and asks its gate.
+    Join(Joining, Arc<Outbox>, Option<Arc<dyn SessionGate>>),
     /// Something happened in a session.
     Input(RoomInput, Option<OwnedSemaphorePermit>),
 }
@@ -69,8 +69,13 @@ impl Mailbox {
         })))
     }
 
-    pub(crate) async fn join(&self, joining: Joining, outbox: Arc<Outbox>) -> Result<(), RoomGone> {
-        self.sender.send(Mail::Join(joining, outbox)).await.map_err(|_| RoomGone)
+    pub(crate) async fn join(
+        &self,
+        joining: Joining,
+        outbox: Arc<Outbox>,
+        gate: Option<Arc<dyn SessionGate>>,
+    ) -> Result<(), RoomGone> {
+        self.sender.send(Mail::Join(joining, outbox, gate)).await.map_err(|_| RoomGone)
     }
 
     /// Tells the room that a session has ended; waits for space.

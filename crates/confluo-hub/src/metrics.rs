@@ -5,9 +5,11 @@
 //! it is asked for them and writes them in whatever format it speaks.
 
 mod instruments;
+mod limit;
 
 use confluo_protocol::CloseCode;
 pub use instruments::{Counter, Gauge, Histogram, HistogramSnapshot};
+pub use limit::Limit;
 
 /// Everything that a hub counts. One per hub, shared by reference; every field may be touched from any task.
 #[derive(Debug)]
@@ -40,10 +42,6 @@ pub struct HubMetrics {
     pub awareness_received: Counter,
     /// Messages of a type that this server does not know; they were ignored.
     pub unknown_messages: Counter,
-    /// Sessions closed because they sent too many messages a second.
-    pub message_rate_exceeded: Counter,
-    /// Pauses in reading a session that sent too many bytes a second.
-    pub reads_slowed: Counter,
     /// Frames put into sessions' outbound queues (a broadcast to n sessions counts n).
     pub deliveries: Counter,
     /// Payload bytes received from sessions.
@@ -70,6 +68,7 @@ pub struct HubMetrics {
     pub panics_caught: Counter,
     closes: [Counter; CloseCode::ALL.len()],
     closes_by_peer: Counter,
+    limits: [Counter; Limit::ALL.len()],
 }
 
 impl HubMetrics {
@@ -90,8 +89,6 @@ impl HubMetrics {
             updates_refused: Counter::default(),
             awareness_received: Counter::default(),
             unknown_messages: Counter::default(),
-            message_rate_exceeded: Counter::default(),
-            reads_slowed: Counter::default(),
             deliveries: Counter::default(),
             bytes_received: Counter::default(),
             bytes_sent: Counter::default(),
@@ -106,6 +103,7 @@ impl HubMetrics {
             panics_caught: Counter::default(),
             closes: [const { Counter::new() }; CloseCode::ALL.len()],
             closes_by_peer: Counter::default(),
+            limits: [const { Counter::new() }; Limit::ALL.len()],
         }
     }
 
@@ -113,6 +111,11 @@ impl HubMetrics {
     pub fn closed_with(&self, code: CloseCode) -> &Counter {
         let index = CloseCode::ALL.iter().position(|known| *known == code);
         &self.closes[index.expect("CloseCode::ALL holds every code")]
+    }
+
+    /// How often somebody was refused, closed or slowed down by `limit`.
+    pub fn limit_reached(&self, limit: Limit) -> &Counter {
+        &self.limits[limit as usize]
     }
 
     /// Connections that ended by the peer's will or by the network's.
@@ -141,5 +144,14 @@ mod tests {
             assert_eq!(metrics.closed_with(code).get(), count as u64 + 1, "{}", code.name());
         }
         assert_eq!(metrics.closed_by_peer().get(), 0);
+    }
+
+    #[test]
+    fn each_limit_has_a_counter_of_its_own() {
+        let metrics = HubMetrics::new();
+        for limit in Limit::ALL {
+            metrics.limit_reached(limit).increment();
+            assert_eq!(metrics.limit_reached(limit).get(), 1, "{}", limit.setting());
+        }
     }
 }

@@ -1,20 +1,23 @@
 //! One room's task: the only owner of its engine. Loads the document, feeds the engine, carries out its effects.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use confluo_protocol::{CloseCode, DocumentName, LineageId, Seq, SessionId};
-use confluo_room::{Effects, NewRecord, Outgoing, Room, RoomInput};
+use confluo_room::{Counts, Effects, NewRecord, Outgoing, Room, RoomInput};
 use confluo_store::{Append, Record};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     committer::CommitFailed,
+    gate::SessionGate,
     hub::Shared,
     mailbox::Mail,
     members::Members,
+    metrics::{HubMetrics, Limit},
     opening::{load, read, record_set_aside},
     snapshots::Snapshots,
 };
@@ -50,6 +53,8 @@ pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox
         document,
         room: Some(Box::new(room)),
         members,
+        gates: HashMap::new(),
+        left: Vec::new(),
         permits: Vec::new(),
         in_flight: None,
         snapshots,
@@ -64,7 +69,7 @@ pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox
 async fn refuse_all(mailbox: &mut mpsc::Receiver<Mail>, code: CloseCode, reason: &str) {
     mailbox.close();
     while let Some(mail) = mailbox.recv().await {
-        if let Mail::Join(_, outbox) = mail {
+        if let Mail::Join(_, outbox, _) = mail {
             outbox.end(code, reason.to_owned().into());
         }
     }
@@ -76,6 +81,9 @@ struct RoomTask {
     /// Away only while it works on a blocking thread.
     room: Option<Box<Room>>,
     members: Members,
+    /// Of every member, and of those who left until the engine has taken what they sent.
+    gates: HashMap<SessionId, Arc<dyn SessionGate>>,
+    left: Vec<SessionId>,
     /// Large messages' claims on the mailbox, kept until the engine has applied them.
     permits: Vec<OwnedSemaphorePermit>,
     in_flight: Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
@@ -144,6 +152,9 @@ impl RoomTask {
             () = tokio::time::sleep_until(deadline.into()) => inputs.push(RoomInput::Tick),
         }
         self.handle(inputs).await?;
+        for session in self.left.drain(..) {
+            self.gates.remove(&session);
+        }
         let now = self.shared.clock.now();
         if now >= self.next_age {
             self.next_age = now + AGE_EVERY;
@@ -159,8 +170,11 @@ impl RoomTask {
     fn open_mail(&mut self, mails: &mut Vec<Mail>, inputs: &mut Vec<RoomInput>) {
         for mail in mails.drain(..) {
             match mail {
-                Mail::Join(joining, outbox) => {
+                Mail::Join(joining, outbox, gate) => {
                     self.empty_since = None;
+                    if let Some(gate) = gate {
+                        self.gates.insert(joining.session, gate);
+                    }
                     self.members.add(joining.session, outbox);
                     inputs.push(RoomInput::Joined(joining));
                 }
@@ -168,6 +182,7 @@ impl RoomTask {
                     self.permits.extend(permit);
                     if let RoomInput::Left(session) = input {
                         self.members.remove(session);
+                        self.left.push(session);
                     }
                     inputs.push(input);
                 }
@@ -181,12 +196,20 @@ impl RoomTask {
         loop {
             let effects = self.call_engine(inputs).await?;
             let needs_rebuild = effects.needs_rebuild;
+            if let Some(session) = effects.asks_to_create {
+                inputs.push(RoomInput::CreationAnswered(session, self.may_create(session)));
+            }
+            for session in &effects.first_writes {
+                if let Some(gate) = self.gates.get(session) {
+                    gate.wrote();
+                }
+            }
             self.perform(effects, &mut overflowed).await;
             if needs_rebuild {
                 self.rebuild().await?;
                 continue;
             }
-            if overflowed.is_empty() {
+            if overflowed.is_empty() && inputs.is_empty() {
                 break;
             }
             self.shared.metrics.queue_overflows.add(overflowed.len() as u64);
@@ -206,6 +229,14 @@ impl RoomTask {
             return self.off_thread(move |room| room.handle(now, inputs)).await;
         }
         Ok(room.handle(now, inputs.drain(..)))
+    }
+
+    fn may_create(&self, session: SessionId) -> bool {
+        let may_create = self.gates.get(&session).is_none_or(|gate| gate.may_create());
+        if !may_create {
+            self.shared.metrics.limit_reached(Limit::DocumentsCreated).increment();
+        }
+        may_create
     }
 
     /// Lets the engine do what takes long, without holding up other tasks.
@@ -244,10 +275,7 @@ impl RoomTask {
             metrics.updates_received.add(effects.counts.updates);
             metrics.batch_updates.observe(effects.counts.updates);
         }
-        metrics.updates_early.add(effects.counts.early);
-        metrics.updates_refused.add(effects.counts.refused);
-        metrics.resyncs.add(effects.counts.resyncs);
-        metrics.panics_caught.add(effects.counts.broken);
+        count(&metrics, effects.counts);
         if let Some(record) = effects.commit {
             self.commit(record).await;
         }
@@ -302,6 +330,23 @@ impl RoomTask {
             self.snapshots.finish().await;
         }
         Ok(self.shared.rooms.close_if_empty(&self.document, mailbox))
+    }
+}
+
+fn count(metrics: &HubMetrics, counts: Counts) {
+    metrics.updates_early.add(counts.early);
+    metrics.updates_refused.add(counts.refused);
+    metrics.resyncs.add(counts.resyncs);
+    metrics.panics_caught.add(counts.broken);
+    for (limit, reached) in [
+        (Limit::DocumentBytes, counts.document_full),
+        (Limit::AwarenessBytes, counts.awareness_too_large),
+        (Limit::Awareness, counts.awareness_too_fast),
+        (Limit::ClientIds, counts.too_many_client_ids),
+    ] {
+        if reached > 0 {
+            metrics.limit_reached(limit).add(reached);
+        }
     }
 }
 

@@ -15,8 +15,9 @@ use crate::{
     gate::{Expulsion, SessionGate},
     hub::Shared,
     mailbox::{Mailbox, Posting},
+    metrics::Limit,
     outbox::{Ending, Outbox},
-    pace::{Pace, TooManyMessages},
+    pace::{LEAST_AWARENESS_COST, Pace, TooManyMessages},
     socket::{Received, SessionSocket},
 };
 
@@ -61,6 +62,12 @@ pub(crate) enum SessionEnd {
 impl SessionEnd {
     fn by_server(code: CloseCode, reason: impl Into<std::borrow::Cow<'static, str>>) -> Self {
         Self::ByServer(Ending { code, reason: reason.into(), is_expulsion: false })
+    }
+
+    /// Why, if it was the server.
+    pub(crate) fn expulsion(&self) -> Option<Expulsion> {
+        let Self::ByServer(Ending { code, reason, .. }) = self else { return None };
+        Some(Expulsion { code: *code, reason: reason.clone() })
     }
 }
 
@@ -141,25 +148,34 @@ impl<S: SessionSocket> Session<S> {
             Received::Message(frame) => self.take_frame(&frame),
             Received::Activity => Ok(()),
             Received::Closed => Err(SessionEnd::ByPeer),
-            Received::Refused { code, reason } => Err(SessionEnd::by_server(code, reason)),
+            Received::Refused { code, reason } => {
+                if code == CloseCode::TooLarge {
+                    self.shared.metrics.limit_reached(Limit::MessageBytes).increment();
+                }
+                Err(SessionEnd::by_server(code, reason))
+            }
         })
     }
 
     fn take_frame(&mut self, frame: &Bytes) -> Result<(), SessionEnd> {
         self.shared.metrics.bytes_received.add(frame.len() as u64);
-        if self.pace.take_bytes(self.shared.clock.now(), frame.len(), self.shared.config.session_rates) {
-            self.shared.metrics.reads_slowed.increment();
-        }
+        let mut cost = frame.len();
         let mut reader = Reader::new(frame);
         let mut first = None;
         while !reader.is_empty() {
             let message = Message::read(&mut reader)
                 .map_err(|error| SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}")))?;
+            if let Message::Awareness(payload) = &message {
+                cost += LEAST_AWARENESS_COST.saturating_sub(payload.len());
+            }
             if first.is_none() {
                 first = Some(message);
             } else {
                 self.unread.push_back(message);
             }
+        }
+        if self.pace.take_bytes(self.shared.clock.now(), cost, self.shared.config.session_rates) {
+            self.shared.metrics.limit_reached(Limit::Bytes).increment();
         }
         first.map_or(Ok(()), |message| self.take(message))
     }
@@ -201,7 +217,7 @@ impl<S: SessionSocket> Session<S> {
         counted.map_err(|TooManyMessages| {
             // What stands behind it in its frame is not taken either.
             self.unread.clear();
-            self.shared.metrics.message_rate_exceeded.increment();
+            self.shared.metrics.limit_reached(Limit::Messages).increment();
             SessionEnd::by_server(CloseCode::SlowDown, "too many messages a second; come back more slowly")
         })
     }

@@ -13,7 +13,10 @@ use confluo_protocol::{
     AwarenessEntry, AwarenessReader, AwarenessWriter, ClientId, DecodeError, SessionId, varint::MAX_SAFE_INTEGER,
 };
 
-use crate::session::Person;
+use crate::{
+    session::Person,
+    token_bucket::{Rate, TokenBucket},
+};
 
 /// How long the clock of a client that is gone is remembered, so that a return with an old clock is answered.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
@@ -47,6 +50,8 @@ pub(crate) struct Membership {
     person: Person,
     /// The ids that speak through this session.
     ids: Vec<ClientId>,
+    /// What it has left of [`AwarenessLimits::rate`].
+    bucket: TokenBucket,
     has_spoken: bool,
     joined: Moment,
     /// When it was sent all states; `None` before.
@@ -71,6 +76,7 @@ pub(crate) enum Refusal {
     Malformed(DecodeError),
     StateTooLarge,
     TooManyIds,
+    TooFast,
 }
 
 /// Bounds of what one session may publish.
@@ -78,6 +84,8 @@ pub(crate) enum Refusal {
 pub(crate) struct AwarenessLimits {
     pub(crate) max_state_bytes: usize,
     pub(crate) max_ids_per_session: usize,
+    /// Of accepted states, per session.
+    pub(crate) rate: Rate,
     pub(crate) frame_interval: Duration,
     pub(crate) expiry: Duration,
 }
@@ -105,9 +113,17 @@ impl AwarenessTable {
 
     /// A session has joined. It is told all states by [`AwarenessTable::inform`], a little later: a stock client
     /// announces itself right after it opens, and what it says before it was told anything is no relay.
-    pub(crate) fn join(&mut self, session: SessionId, person: Person) -> Membership {
+    pub(crate) fn join(&mut self, now: Instant, session: SessionId, person: Person) -> Membership {
         let joined = self.next_moment();
-        Membership { session, person, ids: Vec::new(), has_spoken: false, joined, informed: None }
+        Membership {
+            session,
+            person,
+            ids: Vec::new(),
+            bucket: TokenBucket::full(now),
+            has_spoken: false,
+            joined,
+            informed: None,
+        }
     }
 
     /// Takes what a session sent. Returns an entry to answer at once: a client that comes back with an old clock is
@@ -165,6 +181,9 @@ impl AwarenessTable {
         // When its session ends, the clock goes up by one, and must still be one that clients can read.
         if entry.clock >= MAX_SAFE_INTEGER {
             return Err(Refusal::Malformed(DecodeError::IntegerTooLarge));
+        }
+        if !member.bucket.take(now, 1, self.limits.rate).is_zero() {
+            return Err(Refusal::TooFast);
         }
         if entry.json.len() > self.limits.max_state_bytes {
             return Err(Refusal::StateTooLarge);
@@ -334,13 +353,14 @@ mod tests {
         let mut table = AwarenessTable::new(AwarenessLimits {
             max_state_bytes: 10,
             max_ids_per_session: 1,
+            rate: Rate::per_second(1, 1),
             frame_interval: Duration::ZERO,
             expiry: Duration::from_secs(30),
         });
         let start = confluo_testkit::network::start_of_time();
         for id in 0..2_000 {
             let now = start + Duration::from_millis(id);
-            let mut member = table.join(SessionId(id), Person { user: None, address: None });
+            let mut member = table.join(now, SessionId(id), Person { user: None, address: None });
             let mut writer = AwarenessWriter::default();
             writer.push(AwarenessEntry { client_id: id, clock: 1, json: b"{}" });
             table.receive(now, &mut member, &writer.finish()).expect("accepted");

@@ -13,6 +13,7 @@ use crate::{
     document::Broken,
     effects::{Effects, NewRecord, Outgoing},
     room::{InFlight, Room},
+    session::Session,
 };
 
 /// What a session sent, as far as it concerns the document.
@@ -137,6 +138,7 @@ impl Room {
             return self.close(id, CloseCode::InternalError, reason.into(), effects);
         }
         if !has_room {
+            effects.counts.document_full += 1;
             let limit = self.config.max_document_bytes;
             let reason = format!("the document would exceed its limit of {limit} bytes; delete something first");
             return self.refuse_update(id, CloseCode::TooLarge, reason, effects);
@@ -147,6 +149,9 @@ impl Room {
         };
         if let Some(admitted) = admitted {
             effects.counts.updates += 1;
+            if self.sessions.get_mut(&id).is_some_and(Session::begins_to_write) {
+                effects.first_writes.push(id);
+            }
             gathered.updates_bytes += admitted.0.len();
             gathered.updates.push(admitted);
             gathered.places.push(gathered.taken.len() - 1);
@@ -201,19 +206,6 @@ impl Room {
             let message = Message::Auth(AuthMessage::PermissionDenied(reason));
             effects.now.push(Outgoing::Direct(id, Frame::new(&message)));
         }
-    }
-
-    /// Whether the document stays within its limit with `bytes` more. Measures it only when the upper bound says no.
-    fn has_room_for(&mut self, bytes: usize) -> bool {
-        let limit = self.config.max_document_bytes;
-        if self.document_bytes() + bytes > limit
-            && self.added_bytes > 0
-            && let Ok(state) = self.document.encode_state()
-        {
-            self.measured_bytes = state.len();
-            self.added_bytes = 0;
-        }
-        self.document_bytes() + bytes <= limit
     }
 
     fn apply(&mut self, now: Instant, mut gathered: Gathered, effects: &mut Effects) {

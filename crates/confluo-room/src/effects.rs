@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr, time::Duration};
 
 use confluo_protocol::{Access, ClientId, CloseCode, Frame, LineageId, Message, Seq, SessionId, UpdateV1, UserId};
 
-use crate::awareness::Refusal;
+use crate::{awareness::Refusal, token_bucket::Rate};
 
 /// One thing that happened to a room.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub enum RoomInput {
     Overflowed(SessionId),
     /// A session's outbound queue has drained after an overflow.
     CaughtUp(SessionId),
+    /// Whether the session may create the document ([`Effects::asks_to_create`]).
+    CreationAnswered(SessionId, bool),
     /// The commit in flight is on disk.
     Committed(Seq),
     /// Time has passed: see [`crate::Room::next_deadline`].
@@ -62,6 +64,11 @@ pub struct Effects {
     pub now: Vec<Outgoing>,
     /// What must be made durable; answered by [`RoomInput::Committed`]. At most one is in flight.
     pub commit: Option<NewRecord>,
+    /// The session is about to create the document, by the first write to it. Nothing more is taken before
+    /// [`RoomInput::CreationAnswered`].
+    pub asks_to_create: Option<SessionId>,
+    /// Sessions of which something was taken for the first time.
+    pub first_writes: Vec<SessionId>,
     /// The document in memory is lost: load it from the store and call [`crate::Room::rebuild`].
     pub needs_rebuild: bool,
     /// For metrics.
@@ -105,6 +112,28 @@ pub struct Counts {
     pub broken: u64,
     /// Step 2 messages sent to sessions whose queue had overflowed.
     pub resyncs: u64,
+    /// Sessions closed because the document has no room for what they sent.
+    pub document_full: u64,
+    /// Sessions closed for too large an awareness state.
+    pub awareness_too_large: u64,
+    /// Sessions closed for too many awareness states a second.
+    pub awareness_too_fast: u64,
+    /// Sessions closed for too many client ids.
+    pub too_many_client_ids: u64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, more: Self) {
+        self.updates += more.updates;
+        self.early += more.early;
+        self.refused += more.refused;
+        self.broken += more.broken;
+        self.resyncs += more.resyncs;
+        self.document_full += more.document_full;
+        self.awareness_too_large += more.awareness_too_large;
+        self.awareness_too_fast += more.awareness_too_fast;
+        self.too_many_client_ids += more.too_many_client_ids;
+    }
 }
 
 /// Bounds and intervals of one room.
@@ -116,6 +145,11 @@ pub struct RoomConfig {
     pub max_awareness_bytes: usize,
     /// How many client ids may speak through one session.
     pub max_client_ids_per_session: usize,
+    /// How many awareness states one session may publish. What is not taken, as the copies that stock clients relay, counts
+    /// towards nothing (AW4).
+    pub awareness_rate: Rate,
+    /// Whether to ask before a document is created ([`Effects::asks_to_create`]).
+    pub asks_before_creating: bool,
     /// How long an awareness state lives without renewal. Stock clients renew every 15 s, and expire others after 30 s.
     pub awareness_expiry: Duration,
     /// The shortest time between two awareness broadcasts.
@@ -128,6 +162,8 @@ impl Default for RoomConfig {
             max_document_bytes: 64 << 20,
             max_awareness_bytes: 64 << 10,
             max_client_ids_per_session: 32,
+            awareness_rate: Rate::per_second(500, 5_000),
+            asks_before_creating: false,
             awareness_expiry: Duration::from_secs(30),
             awareness_interval: Duration::from_millis(100),
         }
@@ -135,17 +171,25 @@ impl Default for RoomConfig {
 }
 
 impl RoomConfig {
-    /// The close code and the words for a refused awareness message.
-    pub(crate) fn explain(&self, refusal: Refusal) -> (CloseCode, String) {
+    /// The close code and the words for a refused awareness message, which is counted.
+    pub(crate) fn explain(&self, refusal: Refusal, counts: &mut Counts) -> (CloseCode, String) {
         match refusal {
             Refusal::Malformed(error) => (CloseCode::Malformed, format!("malformed awareness: {error}")),
             Refusal::StateTooLarge => {
+                counts.awareness_too_large += 1;
                 let limit = self.max_awareness_bytes;
                 (CloseCode::TooLarge, format!("an awareness state may have at most {limit} bytes"))
             }
             Refusal::TooManyIds => {
+                counts.too_many_client_ids += 1;
                 let limit = self.max_client_ids_per_session;
                 (CloseCode::SlowDown, format!("at most {limit} client ids may speak through one session"))
+            }
+            Refusal::TooFast => {
+                counts.awareness_too_fast += 1;
+                let limit = self.awareness_rate.count;
+                let reason = format!("a session may publish {limit} awareness states a second; come back more slowly");
+                (CloseCode::SlowDown, reason)
             }
         }
     }

@@ -15,6 +15,7 @@
 
 mod awareness;
 mod batch;
+mod creation;
 mod document;
 mod effects;
 mod full_state;
@@ -22,10 +23,13 @@ mod inspect;
 mod reading;
 mod room;
 mod session;
+mod size;
 mod stored;
+mod token_bucket;
 mod weight;
 
 pub use effects::{Counts, Effects, Joining, LineageClaim, NewRecord, Outgoing, RoomConfig, RoomInput};
 pub use inspect::{InspectError, Inspection, RootKind, RootSize, update_from_v2};
 pub use room::Room;
 pub use stored::{RoomSnapshot, SinceSnapshot, StoredState};
+pub use token_bucket::{Rate, TokenBucket};

@@ -15,6 +15,7 @@ use confluo_protocol::{
 use crate::{
     awareness::{AwarenessLimits, AwarenessTable},
     batch::Content,
+    creation::Creation,
     document::Document,
     effects::{Effects, Joining, LineageClaim, Outgoing, RoomConfig, RoomInput},
     full_state::FullStateCache,
@@ -50,6 +51,7 @@ pub struct Room {
     pub(crate) waiting_bytes: usize,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) full_state: FullStateCache,
+    pub(crate) creation: Creation,
     /// For the batch released last and the one in flight: where each client stood before it.
     pub(crate) starts: [Vec<(ClientId, u32)>; 2],
     /// This many waiting updates are applied one by one: their batch broke the document.
@@ -71,6 +73,7 @@ impl Room {
         let awareness = AwarenessTable::new(AwarenessLimits {
             max_state_bytes: config.max_awareness_bytes,
             max_ids_per_session: config.max_client_ids_per_session,
+            rate: config.awareness_rate,
             frame_interval: config.awareness_interval,
             expiry: config.awareness_expiry,
         });
@@ -87,6 +90,7 @@ impl Room {
             waiting_bytes: 0,
             in_flight: None,
             full_state: FullStateCache::default(),
+            creation: Creation::default(),
             starts: Default::default(),
             suspects: 0,
             authors: HashMap::new(),
@@ -136,12 +140,19 @@ impl Room {
                     }
                 }
                 RoomInput::CaughtUp(session) => self.waiting.push_back((session, Content::CaughtUp)),
+                RoomInput::CreationAnswered(session, is_allowed) => {
+                    self.take_creation_answer(session, is_allowed, &mut effects);
+                }
                 RoomInput::Committed(through) => self.release(through, &mut effects),
                 RoomInput::Tick => {}
             }
         }
         // More than once only while a culprit is searched: an update that changes nothing leaves no commit behind it.
-        while self.in_flight.is_none() && !self.waiting.is_empty() && !self.document.is_broken() {
+        while self.in_flight.is_none()
+            && !self.waiting.is_empty()
+            && !self.document.is_broken()
+            && !self.must_ask_to_create(&mut effects)
+        {
             self.process_waiting(now, &mut effects);
         }
         // However it was lost, and be it between two calls.
@@ -173,7 +184,7 @@ impl Room {
         }
         effects.now.push(Outgoing::Direct(joining.session, Frame::step1(&self.document.state_vector())));
         let person = Person { user: joining.user.clone(), address: joining.address };
-        let member = self.awareness.join(joining.session, person);
+        let member = self.awareness.join(now, joining.session, person);
         let session = Session::new(joining.access, joining.user, member);
         self.sessions.insert(joining.session, session);
         self.newcomers.push_back((now + INTRODUCTION_TIME, joining.session));
@@ -217,7 +228,7 @@ impl Room {
             Ok(None) => {}
             Ok(Some(answer)) => effects.now.push(Outgoing::Direct(id, Frame::awareness(&answer))),
             Err(refusal) => {
-                let (code, reason) = self.config.explain(refusal);
+                let (code, reason) = self.config.explain(refusal, &mut effects.counts);
                 self.close(id, code, reason.into(), effects);
             }
         }
@@ -261,11 +272,6 @@ impl Room {
             (Some(newcomer), Some(awareness)) => Some(newcomer.min(awareness)),
             (one, other) => one.or(other),
         }
-    }
-
-    /// An upper bound of the full state's size in bytes.
-    pub fn document_bytes(&self) -> usize {
-        self.measured_bytes + self.added_bytes
     }
 
     /// Bytes of content that wait for the commit in flight.

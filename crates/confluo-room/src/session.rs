@@ -34,6 +34,13 @@ impl Person {
     }
 }
 
+/// What was taken of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Nothing,
+    Something,
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) access: Access,
@@ -42,6 +49,7 @@ pub(crate) struct Session {
     /// A step 1 of ours is unanswered. The one that opens the session counts.
     pub(crate) is_asked: bool,
     pub(crate) early: Option<EarlyContent>,
+    written: Written,
     /// Writes were refused since the last save status.
     pub(crate) has_refusals: bool,
     pub(crate) waiting_save_statuses: VecDeque<Bytes>,
@@ -69,11 +77,17 @@ impl Session {
             member,
             is_asked: true,
             early: None,
+            written: Written::Nothing,
             has_refusals: false,
             waiting_save_statuses: VecDeque::new(),
             lag: None,
             is_closing: false,
         }
+    }
+
+    /// Notes that something of it was taken; true the first time.
+    pub(crate) fn begins_to_write(&mut self) -> bool {
+        std::mem::replace(&mut self.written, Written::Something) == Written::Nothing
     }
 
     /// Notes what remained of an update. Returns whether the client must be asked for what is missing.

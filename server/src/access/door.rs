@@ -9,12 +9,14 @@ use confluo_auth::{
     OriginPolicy, Revocation, Token, TokenError, TokenSources, TrustedProxies, UnixTime, Verifier,
 };
 use confluo_hub::{Clock, Expulsion};
-use confluo_protocol::{Access, CloseCode, DocumentName};
+use confluo_protocol::{Access, CloseCode, DocumentName, UserId};
 use http::HeaderMap;
 use tracing::{debug, warn};
 
+use super::quotas::Quotas;
 use super::revocation_book::{ChangeError, RevocationBook, RevocationBookError};
 use super::visit::{Visit, VisitGuard, Visits};
+use crate::audit::Audit;
 use crate::config::Config;
 
 /// The longest message before a session has authenticated: a token, with its type and length.
@@ -41,6 +43,8 @@ pub struct Door {
     /// Absent if no token is needed.
     verifier: Option<Verifier>,
     revocations: RevocationBook,
+    pub(super) quotas: Quotas,
+    audit: Audit,
     pub(super) visits: Visits,
 }
 
@@ -53,6 +57,9 @@ pub enum DoorError {
     /// What was revoked cannot be read.
     #[error(transparent)]
     Revocations(#[from] RevocationBookError),
+    /// The audit log cannot be opened.
+    #[error("audit.file: cannot open the audit log")]
+    Audit(#[source] std::io::Error),
     /// A JWKS file cannot be read.
     #[error("auth.jwks: cannot read {file}")]
     JwksFile {
@@ -94,6 +101,8 @@ impl Door {
             verifier,
             revocations: RevocationBook::open(&config.server.data_dir)?,
             config: auth,
+            quotas: Quotas::new(config.quotas()),
+            audit: Audit::open(&config.audit, &config.server.data_dir).map_err(DoorError::Audit)?,
             visits: Visits::default(),
         })
     }
@@ -101,6 +110,16 @@ impl Door {
     /// The client's address, behind proxies that are trusted.
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         self.proxies.client_address(peer, headers)
+    }
+
+    /// What is written down about those who come.
+    pub fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// Whether the other end of a socket speaks for clients of its own.
+    pub(super) fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.trusts(peer)
     }
 
     /// Who is asking (AD4), and whether the page that asks may (AD6).
@@ -141,12 +160,12 @@ impl Door {
         self.revocations.check(identity).map_err(|error| unauthorised(&error))
     }
 
-    /// Whether a request comes from an admin. Only `Authorization` counts: no page can make a browser send it.
-    pub fn check_admin(&self, headers: &HeaderMap) -> Result<(), Expulsion> {
+    /// Which admin a request comes from. Only `Authorization` counts: no page can make a browser send it.
+    pub fn admin(&self, headers: &HeaderMap) -> Result<UserId, Expulsion> {
         let found = TokenSources::default().find(headers, None).map_err(|error| unauthorised(&error))?;
         let (token, _) = found.ok_or_else(|| unauthorised(&TokenError::Missing))?;
         let identity = self.identify(&token)?;
-        if identity.is_admin { Ok(()) } else { Err(forbidden("the token has no admin role")) }
+        if identity.is_admin { Ok(identity.user) } else { Err(forbidden("the token has no admin role")) }
     }
 
     /// Revokes: on disk first, then every session that it concerns ends with 4401 (AU5). Says how many. Blocks.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use confluo_hub::{HubConfig, RoomConfig, SessionRates, SnapshotPolicy};
+use confluo_hub::{HubConfig, Rate, RoomConfig, SessionRates, SnapshotPolicy};
 use confluo_ws::Limits;
 
 use super::Config;
+use crate::access::QuotaConfig;
 
 impl Config {
     /// What these settings mean to the hub. Everything that it bounds is a setting: there is no default left to it.
@@ -16,6 +17,11 @@ impl Config {
                 max_document_bytes: limits.max_document_bytes.as_usize(),
                 max_awareness_bytes: limits.max_awareness_bytes.as_usize(),
                 max_client_ids_per_session: limits.max_client_ids_per_session as usize,
+                awareness_rate: Rate::per_second(
+                    u64::from(limits.max_awareness_per_second),
+                    u64::from(limits.max_awareness_burst),
+                ),
+                asks_before_creating: true,
                 awareness_expiry: RoomConfig::default().awareness_expiry,
                 awareness_interval: Duration::from_secs(1) / self.awareness.max_frames_per_second,
             },
@@ -23,11 +29,12 @@ impl Config {
             mailbox_bytes: rooms.mailbox_bytes.as_usize(),
             outbound_bytes: rooms.outbound_queue_bytes.as_usize(),
             session_rates: SessionRates {
-                messages_per_second: u64::from(limits.max_messages_per_second),
-                message_burst: u64::from(limits.max_message_burst),
-                bytes_per_second: limits.max_bytes_per_second.as_u64(),
+                messages: Rate::per_second(
+                    u64::from(limits.max_messages_per_second),
+                    u64::from(limits.max_message_burst),
+                ),
                 // A client may always send its whole document at once.
-                byte_burst: limits.max_message_bytes.as_u64(),
+                bytes: Rate::per_second(limits.max_bytes_per_second.as_u64(), limits.max_message_bytes.as_u64()),
             },
             commit_queue_records: store.commit_queue_records as usize,
             linger: rooms.linger,
@@ -45,6 +52,24 @@ impl Config {
             },
             max_sessions_per_document: limits.max_sessions_per_document as usize,
             max_open_documents: limits.max_documents_open as usize,
+        }
+    }
+
+    /// What one address and one user may take.
+    pub fn quotas(&self) -> QuotaConfig {
+        let limits = &self.limits;
+        let creations = u64::from(limits.max_documents_created_per_hour);
+        QuotaConfig {
+            connections_per_address: limits.max_connections_per_address as usize,
+            connections_per_user: limits.max_connections_per_user as usize,
+            upgrades: Rate::per_second(
+                u64::from(limits.max_upgrades_per_second),
+                u64::from(limits.max_upgrade_burst),
+            ),
+            upgrade_patience: limits.max_upgrade_wait,
+            refused_per_address: limits.max_refused_per_address as usize,
+            creations: Rate { count: creations, period: Duration::from_secs(3600), burst: creations },
+            unlimited_networks: limits.unlimited_networks.clone(),
         }
     }
 

@@ -1,5 +1,8 @@
 //! `[limits]`: what one client, user, address or document may take.
 
+use std::time::Duration;
+
+use confluo_auth::Networks;
 use serde::{Deserialize, Serialize};
 
 use super::{ByteCount, Problems};
@@ -22,10 +25,31 @@ pub struct LimitsConfig {
     pub max_awareness_bytes: ByteCount,
     /// Awareness client ids that one session may own; beyond it 4529.
     pub max_client_ids_per_session: u32,
+    /// Awareness states of its own that one session may publish in a second in the long run; beyond it 4529.
+    pub max_awareness_per_second: u32,
+    /// Awareness states of its own that one session may publish at once.
+    pub max_awareness_burst: u32,
     /// Sessions of one document; one more is closed with 4529.
     pub max_sessions_per_document: u32,
     /// Documents held in memory at once; opening one more is refused with 4529.
     pub max_documents_open: u32,
+    /// Documents that one user, or one address without users, may create in an hour; beyond it 4529.
+    pub max_documents_created_per_hour: u32,
+    /// Sockets at once of one address; beyond it 4529.
+    pub max_connections_per_address: u32,
+    /// Sessions at once of one user; beyond it 4529.
+    pub max_connections_per_user: u32,
+    /// Upgrades to a WebSocket of one address in a second in the long run; beyond it they wait.
+    pub max_upgrades_per_second: u32,
+    /// Upgrades of one address at once.
+    pub max_upgrade_burst: u32,
+    /// How long an upgrade may wait for its turn; one that would wait longer is closed with 4529.
+    #[serde(with = "humantime_serde")]
+    pub max_upgrade_wait: Duration,
+    /// Sockets of one address that are told why they may not stay; one more is cut off.
+    pub max_refused_per_address: u32,
+    /// Where nothing counts by address.
+    pub unlimited_networks: Networks,
 }
 
 impl LimitsConfig {
@@ -43,12 +67,28 @@ impl LimitsConfig {
         let messages = 1..=10_000_000;
         problems.check_range("limits.max_messages_per_second", &self.max_messages_per_second, &messages);
         problems.check_range("limits.max_message_burst", &self.max_message_burst, &messages);
+        problems.check_range("limits.max_awareness_per_second", &self.max_awareness_per_second, &messages);
+        problems.check_range("limits.max_awareness_burst", &self.max_awareness_burst, &messages);
         let speed = ByteCount::kib(64)..=ByteCount::gib(1024);
         problems.check_range("limits.max_bytes_per_second", &self.max_bytes_per_second, &speed);
         let awareness = ByteCount::bytes(256)..=ByteCount::mib(16);
         problems.check_range("limits.max_awareness_bytes", &self.max_awareness_bytes, &awareness);
         problems.check_range("limits.max_client_ids_per_session", &self.max_client_ids_per_session, &(1..=10_000));
         problems.check_range("limits.max_documents_open", &self.max_documents_open, &(1..=10_000_000));
-        problems.check_range("limits.max_sessions_per_document", &self.max_sessions_per_document, &(1..=1_000_000));
+        let million = 1..=1_000_000;
+        problems.check_range("limits.max_sessions_per_document", &self.max_sessions_per_document, &million);
+        for (setting, value) in [
+            ("limits.max_documents_created_per_hour", &self.max_documents_created_per_hour),
+            ("limits.max_connections_per_address", &self.max_connections_per_address),
+            ("limits.max_connections_per_user", &self.max_connections_per_user),
+            ("limits.max_upgrades_per_second", &self.max_upgrades_per_second),
+            ("limits.max_upgrade_burst", &self.max_upgrade_burst),
+            ("limits.max_refused_per_address", &self.max_refused_per_address),
+        ] {
+            problems.check_range(setting, value, &million);
+        }
+        // Stock clients leave when they have heard nothing for 30 s.
+        let patience = Duration::ZERO..=Duration::from_secs(20);
+        problems.check_range("limits.max_upgrade_wait", &self.max_upgrade_wait, &patience);
     }
 }

@@ -6,21 +6,22 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use confluo_auth::token_source::select_subprotocol;
-use confluo_hub::{Expulsion, Health, Hub, HubMetrics, JoinRequest, LineageClaim, SessionGate};
-use confluo_protocol::{Access, CloseCode, DocumentName, LineageId};
+use confluo_hub::{Health, Hub, HubMetrics, LineageClaim};
+use confluo_protocol::{DocumentName, LineageId};
 use confluo_ws::handshake::accept_upgrade;
 use confluo_ws::{Limits, Role, WebSocket};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{StatusCode, header};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::Empty;
-use tracing::{Instrument, Span, debug, debug_span};
+use tracing::{Instrument, debug, debug_span};
 
+use super::reception::{Reception, malformed_name};
 use super::{DocumentUpgrade, Documents, Readiness};
-use crate::access::{Caller, Door, VisitGuard};
+use crate::access::{Client, Door, Standing, TurnedAway, slow_down};
+use crate::http::too_many_requests;
 use crate::websocket::ClientSocket;
 
 /// The documents of one hub.
@@ -75,40 +76,49 @@ impl Documents for LiveDocuments {
         let document = DocumentName::from_request_path(request.uri.path());
         let lineage = lineage_claim(request.uri.query().unwrap_or_default());
         let address = self.door.client_address(upgrade.connection.peer.ip(), &request.headers);
+        let standing = upgrade.connection.standing.as_deref().unwrap_or(&Standing::Proxy);
+        let (passage, limit) = match self.door.pass(standing, address) {
+            Ok(passage) => (passage, None),
+            Err(TurnedAway::Told(limit, passage)) => (passage, Some(limit)),
+            Err(TurnedAway::CutOff(limit)) => {
+                self.hub.metrics().limit_reached(limit).increment();
+                return too_many_requests();
+            }
+        };
         let caller = self.door.caller(&request.headers, request.uri.query());
         let subprotocol = select_subprotocol(&request.headers);
         let document_field = document.as_ref().map_or("", DocumentName::as_str);
         let span = debug_span!("session", session = Empty, document = document_field, user = Empty);
-        let (hub, door, limits) = (self.hub.clone(), Arc::clone(&self.door), self.limits);
+        let client = Client { connection: upgrade.connection.id, address, user: None };
+        let mut reception = Reception { hub: self.hub.clone(), door: Arc::clone(&self.door), limits: self.limits, client };
+        let stop = self.stop_background.clone();
         let session = async move {
             let upgraded = match upgrade.socket().await {
                 Ok(upgraded) => upgraded,
                 Err(error) => return debug!(%error, "the upgrade did not come about"),
             };
-            // The connection's place is held until its session has ended.
-            let _connection = upgraded.connection;
-            let metrics = hub.metrics();
+            // The connection's places are held until its session has ended.
+            let (_connection, wait) = (upgraded.connection, passage.wait);
+            let _passage = passage;
+            let socket = WebSocket::new(upgraded.stream, Role::Server, upgraded.leftover, reception.limits);
+            let socket = ClientSocket::new(socket);
+            let metrics = reception.hub.metrics();
             metrics.connections_accepted.add(1);
             metrics.connections.increment();
-            let socket = WebSocket::new(upgraded.stream, Role::Server, upgraded.leftover, limits);
-            let mut socket = ClientSocket::new(socket);
-            let entered = match document {
-                Ok(document) => {
-                    enter(&door, caller, &document, &mut socket, limits).await.map(|entered| (document, entered))
+            match (limit, document) {
+                (Some(limit), document) => {
+                    metrics.limit_reached(limit).increment();
+                    reception.tell(socket, document.as_ref().ok(), slow_down(limit)).await;
                 }
-                Err(error) => Err(Expulsion { code: CloseCode::Malformed, reason: error.to_string().into() }),
-            };
-            match entered {
-                Ok((document, (access, visit))) => {
-                    let user = visit.as_ref().map(VisitGuard::user);
-                    Span::current().record("user", user.as_ref().map(|user| &*user.0));
-                    let gate = visit.as_ref().map(|visit| visit.gate() as Arc<dyn SessionGate>);
-                    let address = Some(address);
-                    hub.serve(JoinRequest { document, access, user, address, lineage, gate }, socket).await;
+                (None, Err(error)) => reception.refuse(socket, None, malformed_name(&error)).await,
+                (None, Ok(document)) => {
+                    if !wait.is_zero() {
+                        stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+                    }
+                    reception.receive(socket, document, caller, lineage).await;
                 }
-                Err(Expulsion { code, reason }) => hub.refuse(socket, code, reason).await,
             }
-            metrics.connections.decrement();
+            reception.hub.metrics().connections.decrement();
         };
         self.sessions.spawn(session.instrument(span));
         let mut response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
@@ -129,30 +139,12 @@ impl Documents for LiveDocuments {
             self.stop_background.cancel();
             self.sessions.close();
             self.sessions.wait().await;
+            // Whatever was recorded is on its way out of the process; the thread does not need this one.
+            let audit = self.door.audit().clone();
+            let _ = tokio::task::spawn_blocking(move || audit.finish()).await;
         }
         .boxed()
     }
-}
-
-/// What the caller may do with the document. Whoever brought no token is waited for, and tells it first (AU1).
-async fn enter(
-    door: &Arc<Door>,
-    caller: Result<Caller, Expulsion>,
-    document: &DocumentName,
-    socket: &mut ClientSocket<TcpStream>,
-    limits: Limits,
-) -> Result<(Access, Option<VisitGuard>), Expulsion> {
-    let identity = match caller? {
-        Caller::Anyone => return Ok((Access::Write, None)),
-        Caller::Known(identity) => *identity,
-        Caller::Unsaid => {
-            let token = socket.first_token(door.max_first_message_bytes(), limits.max_message_bytes);
-            let token = tokio::time::timeout(door.token_timeout(), token).await.ok().flatten();
-            door.identify_text(&token.unwrap_or_default())?
-        }
-    };
-    let (access, visit) = door.admit(&identity, document)?;
-    Ok((access, Some(visit)))
 }
 
 /// `?lineage=`: absent, empty ("tell me"), or the id of the client's copy. An id that is none can match no document.

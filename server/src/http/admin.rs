@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use confluo_auth::{Revocation, UnixTime};
 use confluo_protocol::{CloseCode, UserId};
-use http::{HeaderMap, StatusCode, header};
+use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::{error, info};
 
-use super::AppState;
+use super::{AppState, Connection};
 use crate::access::{ChangeError, Door};
+use crate::audit::AuditEvent;
 
 /// What is revoked: a user, a token, or what was issued until a second, of one user or of all.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -45,54 +47,76 @@ impl RevocationRequest {
     }
 }
 
+/// Whoever is allowed to be here.
+#[derive(Debug, Clone)]
+pub(super) struct Admin {
+    door: Arc<Door>,
+    user: UserId,
+}
+
+/// Before anything else of a request is read: whether an admin sent it. Each use, and each try, is written down.
+pub(super) async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let Some(door) = state.documents.door() else { return StatusCode::NOT_FOUND.into_response() };
+    let peer = request.extensions().get::<Connection>().map(|connection| connection.peer.ip());
+    let address = peer.map(|peer| door.client_address(peer, request.headers()));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let admin = door.admin(request.headers());
+    let by = admin.as_ref().ok().cloned();
+    let response = match admin {
+        Ok(user) => {
+            request.extensions_mut().insert(Admin { door: Arc::clone(&door), user });
+            next.run(request).await
+        }
+        Err(refusal) => {
+            let status = match refusal.code {
+                CloseCode::Forbidden => StatusCode::FORBIDDEN,
+                _ => StatusCode::UNAUTHORIZED,
+            };
+            (status, format!("{}\n", refusal.reason)).into_response()
+        }
+    };
+    let by = by.as_ref().map(|user| &*user.0);
+    let (method, status) = (method.as_str(), response.status().as_u16());
+    door.audit().record(&AuditEvent::Admin { address, by, method, path: &path, status });
+    response
+}
+
 /// GET: all of them, as they are stored.
-pub(super) async fn list(State(state): State<AppState>, headers: HeaderMap) -> Response {
-    match admin(&state, &headers) {
-        Ok(door) => ([(header::CONTENT_TYPE, "application/json")], door.revocations_json()).into_response(),
-        Err(refusal) => refusal.into_response(),
-    }
+pub(super) async fn list(Extension(admin): Extension<Admin>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], admin.door.revocations_json()).into_response()
 }
 
 /// POST: one more. It is on disk, and its sessions are on their way out, when this answers.
-pub(super) async fn revoke(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Json(request): Json<RevocationRequest>,
-) -> Response {
-    change(&state, &headers, request, |door, revocation| {
-        door.revoke(revocation).map(|sessions| json!({"sessions_ended": sessions}))
+pub(super) async fn revoke(Extension(admin): Extension<Admin>, Json(request): Json<RevocationRequest>) -> Response {
+    change(admin, request, |Admin { door, user: by }, revocation| {
+        let sessions_ended = door.revoke(revocation.clone())?;
+        door.audit().record(&AuditEvent::Revoked { by: &by.0, what: (&revocation).into(), sessions_ended });
+        Ok(json!({"sessions_ended": sessions_ended}))
     })
     .await
 }
 
 /// DELETE: one taken back.
-pub(super) async fn reinstate(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Json(request): Json<RevocationRequest>,
-) -> Response {
-    change(&state, &headers, request, |door, revocation| {
-        door.reinstate(&revocation).map(|was_there| json!({"was_revoked": was_there}))
+pub(super) async fn reinstate(Extension(admin): Extension<Admin>, Json(request): Json<RevocationRequest>) -> Response {
+    change(admin, request, |Admin { door, user: by }, revocation| {
+        let was_revoked = door.reinstate(&revocation)?;
+        door.audit().record(&AuditEvent::Reinstated { by: &by.0, what: (&revocation).into(), was_revoked });
+        Ok(json!({"was_revoked": was_revoked}))
     })
     .await
 }
 
 async fn change(
-    state: &AppState,
-    headers: &HeaderMap,
+    admin: Admin,
     request: RevocationRequest,
-    change: fn(&Door, Revocation) -> Result<serde_json::Value, ChangeError>,
+    change: fn(&Admin, Revocation) -> Result<serde_json::Value, ChangeError>,
 ) -> Response {
-    let door = match admin(state, headers) {
-        Ok(door) => door,
-        Err(refusal) => return refusal.into_response(),
-    };
     let Some(revocation) = request.revocation() else {
         let allowed = "say one of: user; token_id, with expires_at or without; issued_until, with user or without\n";
         return (StatusCode::UNPROCESSABLE_ENTITY, allowed).into_response();
     };
     info!(?revocation, "revocations are changed");
-    let changed = tokio::task::spawn_blocking(move || change(&door, revocation)).await;
+    let changed = tokio::task::spawn_blocking(move || change(&admin, revocation)).await;
     match changed {
         Ok(Ok(answer)) => Json(answer).into_response(),
         Ok(Err(ChangeError::Refused(error))) => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
@@ -102,16 +126,4 @@ async fn change(
         }
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
-}
-
-fn admin(state: &AppState, headers: &HeaderMap) -> Result<Arc<Door>, (StatusCode, String)> {
-    let door = state.documents.door().ok_or_else(|| (StatusCode::NOT_FOUND, String::new()))?;
-    door.check_admin(headers).map_err(|refusal| {
-        let status = match refusal.code {
-            CloseCode::Forbidden => StatusCode::FORBIDDEN,
-            _ => StatusCode::UNAUTHORIZED,
-        };
-        (status, format!("{}\n", refusal.reason))
-    })?;
-    Ok(door)
 }

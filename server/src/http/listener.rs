@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use confluo_hub::Limit;
 use confluo_protocol::ConnectionId;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -23,7 +24,9 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{Instrument, debug, debug_span, warn};
 
+use crate::access::{Door, Standing};
 use crate::config::HttpConfig;
+use crate::documents::Documents;
 
 /// Pause after a failed accept: out of file descriptors it fails at once, again and again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -31,6 +34,10 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The answer to a socket beyond the bound, written without reading what it asks.
 const OVER_CAPACITY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// The answer to a socket of an address that has too many, likewise.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// One accepted socket, an extension of each of its requests. As long as a clone of it lives, the socket counts as one
 /// of `http.max_connections`.
@@ -40,12 +47,22 @@ pub struct Connection {
     pub id: ConnectionId,
     /// The other end of the socket; behind a proxy that is the proxy.
     pub peer: SocketAddr,
+    /// What it holds of its address's places. Without a door nothing counts.
+    pub standing: Option<Arc<Standing>>,
     _place: Arc<OwnedSemaphorePermit>,
 }
 
 /// Serves `router` on `listener` until `shutdown`, then lets running requests end. Upgraded sockets are no longer its
 /// concern.
-pub async fn serve(listener: TcpListener, router: Router, config: &HttpConfig, shutdown: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: &HttpConfig,
+    documents: &Arc<dyn Documents>,
+    shutdown: CancellationToken,
+) {
+    let door = documents.door();
+    let limit_reached = |limit| documents.metrics().limit_reached(limit).increment();
     let places = Arc::new(Semaphore::new(config.max_connections as usize));
     let http = connection_builder(config);
     let connections = TaskTracker::new();
@@ -60,11 +77,20 @@ pub async fn serve(listener: TcpListener, router: Router, config: &HttpConfig, s
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             debug!(%peer, "refused a connection: http.max_connections is reached");
+            limit_reached(Limit::Connections);
             let _ = stream.try_write(OVER_CAPACITY);
             continue;
         };
+        let standing = match arrive(door.as_deref(), peer) {
+            Ok(standing) => standing,
+            Err(limit) => {
+                limit_reached(limit);
+                let _ = stream.try_write(TOO_MANY);
+                continue;
+            }
+        };
         let id = ConnectionId(last_id.fetch_add(1, Ordering::Relaxed) + 1);
-        let connection = Connection { id, peer, _place: Arc::new(place) };
+        let connection = Connection { id, peer, standing, _place: Arc::new(place) };
         let span = debug_span!("connection", connection = id.0, %peer);
         connections.spawn(
             serve_connection(http.clone(), stream, connection, router.clone(), shutdown.clone()).instrument(span),
@@ -73,6 +99,10 @@ pub async fn serve(listener: TcpListener, router: Router, config: &HttpConfig, s
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+fn arrive(door: Option<&Door>, peer: SocketAddr) -> Result<Option<Arc<Standing>>, Limit> {
+    door.map(|door| door.arrive(peer.ip()).map(Arc::new)).transpose()
 }
 
 fn connection_builder(config: &HttpConfig) -> http1::Builder {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use confluo_hub::HubMetrics;
+use confluo_hub::{HubMetrics, Limit};
 use confluo_hub::metrics::{Counter, Gauge, Histogram};
 use confluo_protocol::CloseCode;
 use http::{HeaderMap, StatusCode, header};
@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::AppState;
+use crate::audit::AuditCounts;
 use crate::documents::Documents;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -72,8 +73,6 @@ const COUNTERS: &[Named<Counter>] = &[
     ("updates_refused", "Updates that were refused", |hub| &hub.updates_refused),
     ("awareness_received", "Awareness messages that sessions sent", |hub| &hub.awareness_received),
     ("unknown_messages", "Messages of an unknown type, ignored", |hub| &hub.unknown_messages),
-    ("message_rate_exceeded", "Sessions closed for too many messages a second", |hub| &hub.message_rate_exceeded),
-    ("reads_slowed", "Pauses in reading a session that sent too many bytes a second", |hub| &hub.reads_slowed),
     ("deliveries", "Frames put into outbound queues", |hub| &hub.deliveries),
     ("received_bytes", "Payload bytes received from sessions", |hub| &hub.bytes_received),
     ("sent_bytes", "Payload bytes written to sessions", |hub| &hub.bytes_sent),
@@ -111,6 +110,10 @@ impl Collector for HubCollector {
             ConstCounter::new(counter(hub).get()).encode(metric)?;
         }
         encode_closes(hub, &mut encoder)?;
+        encode_limits(hub, &mut encoder)?;
+        if let Some(door) = self.0.door() {
+            encode_audit(door.audit().counts(), &mut encoder)?;
+        }
         for (name, help, histogram) in DURATIONS {
             encode_histogram(&mut encoder, name, help, Some(&Unit::Seconds), histogram(hub), 1e-6)?;
         }
@@ -129,6 +132,27 @@ fn encode_closes(hub: &HubMetrics, encoder: &mut DescriptorEncoder) -> fmt::Resu
     }
     let labels = [("code", "none"), ("reason", "by-peer")];
     ConstCounter::new(hub.closed_by_peer().get()).encode(metric.encode_family(&labels)?)
+}
+
+fn encode_limits(hub: &HubMetrics, encoder: &mut DescriptorEncoder) -> fmt::Result {
+    let help = "Times that somebody was refused, closed or slowed down, by the setting that says how much is allowed";
+    let mut metric = encoder.encode_descriptor("limit_reached", help, None, MetricType::Counter)?;
+    for limit in Limit::ALL {
+        let labels = [("setting", limit.setting())];
+        ConstCounter::new(hub.limit_reached(limit).get()).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+fn encode_audit(counts: &AuditCounts, encoder: &mut DescriptorEncoder) -> fmt::Result {
+    for (name, help, counter) in [
+        ("audit_events_written", "Lines of the audit log that were written", &counts.written),
+        ("audit_events_lost", "Lines of the audit log that were lost: its queue was full, or it could not be written", &counts.lost),
+    ] {
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(counter.get()).encode(metric)?;
+    }
+    Ok(())
 }
 
 /// `scale` turns the histogram's own unit into the exported one.

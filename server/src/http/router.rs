@@ -7,10 +7,12 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use confluo_hub::Limit;
 use http::{HeaderMap, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
 use super::{Connection, admin, app, health, metrics, request_span};
+use crate::access::Standing;
 use crate::config::Config;
 use crate::documents::{DocumentUpgrade, Documents};
 
@@ -32,9 +34,16 @@ pub fn router(state: AppState) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
-        .route("/admin/revocations", get(admin::list).post(admin::revoke).delete(admin::reinstate))
+        .route(
+            "/admin/revocations",
+            get(admin::list)
+                .post(admin::revoke)
+                .delete(admin::reinstate)
+                .route_layer(middleware::from_fn_with_state(state.clone(), admin::admit)),
+        )
         .fallback(document_or_app)
         .layer(body_limit)
+        .layer(middleware::from_fn_with_state(state.clone(), turn_away))
         .layer(middleware::from_fn_with_state(state.clone(), limit_time))
         .layer(middleware::from_fn(request_span::trace_request))
         .with_state(state)
@@ -57,6 +66,22 @@ async fn document_or_app(State(state): State<AppState>, request: Request) -> Res
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::UPGRADE).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
+}
+
+/// A socket too many of its address is told so whatever it asks; an upgrade goes on, to be told by a close code.
+async fn turn_away(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let standing = request.extensions().get::<Connection>().and_then(|connection| connection.standing.as_deref());
+    if matches!(standing, Some(Standing::Refused(_))) && !asks_for_websocket(request.headers()) {
+        state.documents.metrics().limit_reached(Limit::ConnectionsPerAddress).increment();
+        return too_many_requests();
+    }
+    next.run(request).await
+}
+
+/// The answer to an address that has too many sockets.
+pub(crate) fn too_many_requests() -> Response {
+    let headers = [(header::RETRY_AFTER, "5"), (header::CONNECTION, "close")];
+    (StatusCode::TOO_MANY_REQUESTS, headers, "too many connections from this address\n").into_response()
 }
 
 async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {

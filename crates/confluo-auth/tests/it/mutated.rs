@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use confluo_auth::{
-    Algorithm, ForwardedHeader, Jwks, Revocations, Token, TokenSources, TrustedProxies, UnixTime, Verifier,
+    Algorithm, ForwardedHeader, Jwks, Networks, Revocations, Token, TokenSources, TrustedProxies, UnixTime, Verifier,
     redact_query, select_subprotocol,
 };
 use http::{HeaderMap, HeaderValue};
@@ -96,7 +96,7 @@ proptest! {
         let _ = TokenSources { cookie: Some("a".into()) }.find(&headers, Some(&text));
         let _ = select_subprotocol(&headers);
         for header in [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded] {
-            let proxies = TrustedProxies { networks: vec!["0.0.0.0/0".parse().unwrap()], header };
+            let proxies = TrustedProxies { networks: Networks(vec!["0.0.0.0/0".parse().unwrap()]), header };
             let _ = proxies.client_address([127, 0, 0, 1].into(), &headers);
         }
         let _ = confluo_auth::OriginPolicy::new(&[text], true)

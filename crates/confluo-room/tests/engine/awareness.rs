@@ -1,9 +1,9 @@
-//! AW1–AW10: whose a client id is, and who is told what.
+//! AW1–AW11: whose a client id is, and who is told what.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use confluo_protocol::{CloseCode, Message, SessionId, varint::MAX_SAFE_INTEGER};
-use confluo_room::{Joining, RoomConfig};
+use confluo_room::{Joining, Rate, RoomConfig};
 use confluo_testkit::network::joining;
 
 use crate::scene::{Author, Scene, awareness, presence, update};
@@ -187,6 +187,29 @@ fn aw9_what_is_no_awareness_closes_its_sender_alone() {
     check(Message::Awareness(vec![0xff; 20].into()), CloseCode::Malformed, "");
     let many: Vec<_> = (0..40).map(|id| (id, 1, "{}")).collect();
     check(awareness(&many), CloseCode::SlowDown, "32");
+}
+
+#[test]
+fn aw11_only_what_is_taken_counts_towards_the_rate_of_awareness() {
+    let rate = Rate::per_second(10, 20);
+    let mut scene = Scene::with(RoomConfig { awareness_rate: rate, ..RoomConfig::default() });
+    (1..=2).for_each(|session| drop(scene.enter(joining(SessionId(session)))));
+    scene.publish(1, &[(A, 1, "{}")]);
+    // A relay, a null of another's id, its own old states: what stock clients send back of all others.
+    for _ in 0..1_000 {
+        scene.send(2, [awareness(&[(A, 1, "{}")]), awareness(&[(A, 2, "null")])]);
+        scene.send(1, [awareness(&[(A, 1, "{}")])]);
+    }
+    scene.assert_nobody_closed();
+    for clock in 2..=21 {
+        scene.send(1, [awareness(&[(A, clock, "{}")])]);
+    }
+    scene.wait(Duration::from_millis(100));
+    scene.send(1, [awareness(&[(A, 22, "{}")])]);
+    scene.assert_nobody_closed();
+    scene.send(1, [awareness(&[(A, 23, "{}")])]);
+    scene.assert_closed(1, CloseCode::SlowDown, "10 awareness states a second");
+    assert_eq!(scene.server.counts.awareness_too_fast, 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod access;
 mod awareness;
 mod bounds;
+mod creation;
 mod early;
 mod hostile;
 mod lineage;

@@ -44,6 +44,12 @@ pub struct VirtualServer {
     pub asked: HashMap<SessionId, usize>,
     /// What the engine counted, summed up.
     pub counts: Counts,
+    /// Who may create the document, if the room asks.
+    pub may_create: Vec<SessionId>,
+    /// Who was about to create it, in order.
+    pub asked_to_create: Vec<SessionId>,
+    /// Whose first write was taken, in order.
+    pub first_writes: Vec<SessionId>,
     /// How often the document in memory was lost.
     pub rebuilds: usize,
     /// How many save statuses told each session of refused writes.
@@ -91,6 +97,9 @@ impl VirtualServer {
             closed: Vec::new(),
             asked: HashMap::new(),
             counts: Counts::default(),
+            may_create: Vec::new(),
+            asked_to_create: Vec::new(),
+            first_writes: Vec::new(),
             rebuilds: 0,
             told_of_refusals: HashMap::new(),
             access: HashMap::new(),
@@ -264,8 +273,14 @@ impl VirtualServer {
             let effects = self.room.handle(now, inputs.drain(..));
             let needs_rebuild = effects.needs_rebuild;
             self.note_permitted(&effects);
+            let creator = effects.asks_to_create;
+            self.first_writes.extend(&effects.first_writes);
             let overflowed = self.perform(effects);
             inputs = overflowed.into_iter().map(RoomInput::Overflowed).collect();
+            if let Some(creator) = creator {
+                self.asked_to_create.push(creator);
+                inputs.push(RoomInput::CreationAnswered(creator, self.may_create.contains(&creator)));
+            }
             if needs_rebuild {
                 self.rebuilds += 1;
                 assert!(self.flushing.is_none(), "what is lost in memory is whole on disk");
@@ -307,7 +322,7 @@ impl VirtualServer {
 
     fn perform(&mut self, effects: Effects) -> Vec<SessionId> {
         let mut overflowed = Vec::new();
-        self.count(effects.counts);
+        self.counts += effects.counts;
         for (session, code, reason) in effects.close {
             self.connections.remove(&session);
             self.closed.push((session, code, reason.into_owned()));
@@ -354,14 +369,6 @@ impl VirtualServer {
             self.flushing = Some(record);
         }
         overflowed
-    }
-
-    fn count(&mut self, counts: Counts) {
-        self.counts.updates += counts.updates;
-        self.counts.early += counts.early;
-        self.counts.refused += counts.refused;
-        self.counts.broken += counts.broken;
-        self.counts.resyncs += counts.resyncs;
     }
 }
 

@@ -1,0 +1,82 @@
+//! The limits that somebody can reach, each counted apart.
+
+/// A limit, by the setting that says how much is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Sockets at once; one more is answered 503.
+    Connections,
+    /// Sockets at once of one address.
+    ConnectionsPerAddress,
+    /// Sessions at once of one user.
+    ConnectionsPerUser,
+    /// Upgrades in a second of one address, those that were only delayed not counted.
+    UpgradesPerAddress,
+    /// Sockets of one address that wait for the end of their refusal; one more is cut off.
+    RefusedPerAddress,
+    /// Time to send a token.
+    TokenTimeout,
+    /// The size of a message.
+    MessageBytes,
+    /// Messages in a second.
+    Messages,
+    /// Bytes in a second; what is counted is pauses in reading.
+    Bytes,
+    /// The size of a document.
+    DocumentBytes,
+    /// The size of an awareness state.
+    AwarenessBytes,
+    /// Awareness states in a second.
+    Awareness,
+    /// Client ids of one session.
+    ClientIds,
+    /// Sessions of one document.
+    SessionsPerDocument,
+    /// Documents in memory.
+    DocumentsOpen,
+    /// Documents created in an hour by one user or address.
+    DocumentsCreated,
+}
+
+impl Limit {
+    /// All of them, in their order.
+    pub const ALL: [Self; 16] = [
+        Self::Connections,
+        Self::ConnectionsPerAddress,
+        Self::ConnectionsPerUser,
+        Self::UpgradesPerAddress,
+        Self::RefusedPerAddress,
+        Self::TokenTimeout,
+        Self::MessageBytes,
+        Self::Messages,
+        Self::Bytes,
+        Self::DocumentBytes,
+        Self::AwarenessBytes,
+        Self::Awareness,
+        Self::ClientIds,
+        Self::SessionsPerDocument,
+        Self::DocumentsOpen,
+        Self::DocumentsCreated,
+    ];
+
+    /// The setting that an operator would change.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Connections => "http.max_connections",
+            Self::ConnectionsPerAddress => "limits.max_connections_per_address",
+            Self::ConnectionsPerUser => "limits.max_connections_per_user",
+            Self::UpgradesPerAddress => "limits.max_upgrades_per_second",
+            Self::RefusedPerAddress => "limits.max_refused_per_address",
+            Self::TokenTimeout => "auth.token_timeout",
+            Self::MessageBytes => "limits.max_message_bytes",
+            Self::Messages => "limits.max_messages_per_second",
+            Self::Bytes => "limits.max_bytes_per_second",
+            Self::DocumentBytes => "limits.max_document_bytes",
+            Self::AwarenessBytes => "limits.max_awareness_bytes",
+            Self::Awareness => "limits.max_awareness_per_second",
+            Self::ClientIds => "limits.max_client_ids_per_session",
+            Self::SessionsPerDocument => "limits.max_sessions_per_document",
+            Self::DocumentsOpen => "limits.max_documents_open",
+            Self::DocumentsCreated => "limits.max_documents_created_per_hour",
+        }
+    }
+}

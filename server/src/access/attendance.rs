@@ -1,0 +1,82 @@
+//! One session from the door to its end, as the hub asks about it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use confluo_hub::{Clock, Expulsion, SessionControl, SessionGate};
+use confluo_protocol::{Access, ConnectionId, DocumentName, UserId};
+
+use super::{Door, Visit};
+use crate::audit::{AuditEvent, Who, Why, name_of};
+
+/// Whose session it is.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// The socket.
+    pub connection: ConnectionId,
+    /// Where the client is, behind proxies that are trusted.
+    pub address: IpAddr,
+    /// Who it is, where there are users.
+    pub user: Option<UserId>,
+}
+
+/// A session, with or without a token.
+#[derive(Debug)]
+pub struct Attendance {
+    door: Arc<Door>,
+    client: Client,
+    document: DocumentName,
+    access: Access,
+    visit: Option<Arc<Visit>>,
+    has_joined: AtomicBool,
+}
+
+impl Attendance {
+    /// A session that is about to join. Without a visit it needs no token, and any is accepted.
+    pub fn new(
+        door: Arc<Door>,
+        client: Client,
+        document: DocumentName,
+        access: Access,
+        visit: Option<Arc<Visit>>,
+    ) -> Self {
+        Self { door, client, document, access, visit, has_joined: AtomicBool::new(false) }
+    }
+
+    fn who(&self) -> Who<'_> {
+        Who::new(&self.client, Some(&self.document))
+    }
+}
+
+impl SessionGate for Attendance {
+    fn joined(&self, control: SessionControl) {
+        if let Some(visit) = &self.visit {
+            visit.joined(control);
+        }
+        self.has_joined.store(true, Ordering::Relaxed);
+        self.door.audit().record(&AuditEvent::Connected { who: self.who(), access: name_of(self.access) });
+    }
+
+    fn renew(&self, token: &Bytes) -> Result<Access, Expulsion> {
+        self.visit.as_ref().map_or(Ok(self.access), |visit| visit.renew(token))
+    }
+
+    fn may_create(&self) -> bool {
+        let Client { user, address, .. } = &self.client;
+        self.door.quotas.create(user.as_ref(), *address, Clock.now())
+    }
+
+    fn wrote(&self) {
+        self.door.audit().record(&AuditEvent::Wrote { who: self.who() });
+    }
+
+    fn ended(&self, by_server: Option<&Expulsion>) {
+        let (who, why) = (self.who(), by_server.map(Why::from));
+        self.door.audit().record(&match why {
+            Some(why) if !self.has_joined.load(Ordering::Relaxed) => AuditEvent::Refused { who, why },
+            why => AuditEvent::Left { who, why },
+        });
+    }
+}

@@ -1,0 +1,218 @@
+//! How much one address and one user may take: sockets at once, upgrades in a second, documents created in an hour.
+//!
+//! An address counts by its [`AddressGroup`]. What is remembered is bounded: places by the sockets that there are, rates
+//! by [`Buckets`]. Networks that are `limits.unlimited_networks` take what they like.
+
+mod address_group;
+mod buckets;
+mod places;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use confluo_auth::Networks;
+use confluo_hub::{Limit, Rate};
+use confluo_protocol::UserId;
+use tracing::warn;
+
+use address_group::AddressGroup;
+use buckets::Buckets;
+use places::{Place, Places};
+
+/// How often an operator is told that an address has reached a limit.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// What one address and one user may take.
+#[derive(Debug, Clone)]
+pub struct QuotaConfig {
+    /// Sockets at once of one address.
+    pub connections_per_address: usize,
+    /// Sessions at once of one user.
+    pub connections_per_user: usize,
+    /// Upgrades of one address.
+    pub upgrades: Rate,
+    /// How long an upgrade beyond them may be made to wait for its turn.
+    pub upgrade_patience: Duration,
+    /// Sockets of one address that are being refused, each for a moment, so that its client does not hammer.
+    pub refused_per_address: usize,
+    /// Documents created by one user, or by one address without users.
+    pub creations: Rate,
+    /// Where nothing counts by address.
+    pub unlimited_networks: Networks,
+}
+
+/// What is taken now.
+#[derive(Debug)]
+pub(super) struct Quotas {
+    config: QuotaConfig,
+    connections: Arc<Places<AddressGroup>>,
+    refused: Arc<Places<AddressGroup>>,
+    users: Arc<Places<UserId>>,
+    upgrades: Buckets<AddressGroup>,
+    creations: Buckets<Creator>,
+    last_warning: Mutex<Option<Instant>>,
+}
+
+/// Who creates documents.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Creator {
+    User(UserId),
+    Address(AddressGroup),
+}
+
+/// One of an address's places, given back when it is dropped. Empty where nothing counts.
+#[derive(Debug, Default)]
+pub struct AddressPlace(#[expect(dead_code, reason = "held for its end")] Option<Place<AddressGroup>>);
+
+/// One of a user's places, given back when it is dropped.
+#[derive(Debug)]
+pub struct UserPlace(#[expect(dead_code, reason = "held for its end")] Place<UserId>);
+
+impl Quotas {
+    pub(super) fn new(config: QuotaConfig) -> Self {
+        Self {
+            connections: Places::new(config.connections_per_address),
+            refused: Places::new(config.refused_per_address),
+            users: Places::new(config.connections_per_user),
+            upgrades: Buckets::new(config.upgrades),
+            creations: Buckets::new(config.creations),
+            last_warning: Mutex::default(),
+            config,
+        }
+    }
+
+    /// A place for a socket.
+    pub(super) fn connect(&self, address: IpAddr, now: Instant) -> Result<AddressPlace, Limit> {
+        self.place(&self.connections, address)
+            .inspect_err(|()| self.warn(address, Limit::ConnectionsPerAddress, now))
+            .map_err(|()| Limit::ConnectionsPerAddress)
+    }
+
+    /// A place for a socket that is told why it may not stay.
+    pub(super) fn refuse(&self, address: IpAddr) -> Result<AddressPlace, Limit> {
+        self.place(&self.refused, address).map_err(|()| Limit::RefusedPerAddress)
+    }
+
+    /// How long an upgrade must wait for its turn.
+    pub(super) fn upgrade(&self, address: IpAddr, now: Instant) -> Result<Duration, Limit> {
+        if self.is_unlimited(address) {
+            return Ok(Duration::ZERO);
+        }
+        let wait = self.upgrades.try_take(AddressGroup::from(address), now, self.config.upgrade_patience);
+        wait.ok_or(Limit::UpgradesPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
+    }
+
+    /// A place for a user's session.
+    pub(super) fn enter(&self, user: &UserId) -> Result<UserPlace, Limit> {
+        self.users.take(user.clone()).map(UserPlace).ok_or(Limit::ConnectionsPerUser)
+    }
+
+    /// Whether one more document may be created; it counts.
+    pub(super) fn create(&self, user: Option<&UserId>, address: IpAddr, now: Instant) -> bool {
+        let creator = match user {
+            Some(user) => Creator::User(user.clone()),
+            None if self.is_unlimited(address) => return true,
+            None => Creator::Address(address.into()),
+        };
+        self.creations.try_take(creator, now, Duration::ZERO).is_some()
+    }
+
+    pub(super) fn is_unlimited(&self, address: IpAddr) -> bool {
+        self.config.unlimited_networks.contain(address)
+    }
+
+    fn place(&self, places: &Arc<Places<AddressGroup>>, address: IpAddr) -> Result<AddressPlace, ()> {
+        if self.is_unlimited(address) {
+            return Ok(AddressPlace::default());
+        }
+        places.take(address.into()).map(|place| AddressPlace(Some(place))).ok_or(())
+    }
+
+    /// A proxy that nobody named looks like one address with very many clients.
+    fn warn(&self, address: IpAddr, limit: Limit, now: Instant) {
+        let mut last = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| now >= last + WARN_EVERY) {
+            *last = Some(now);
+            let limit = limit.setting();
+            warn!(%address, limit, "an address has reached a limit; if it is a proxy, name it in trusted_proxies.networks");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use confluo_hub::Clock;
+
+    use super::*;
+
+    fn quotas(upgrade_patience: Duration) -> Quotas {
+        Quotas::new(QuotaConfig {
+            connections_per_address: 2,
+            connections_per_user: 1,
+            upgrades: Rate::per_second(10, 3),
+            upgrade_patience,
+            refused_per_address: 1,
+            creations: Rate { count: 2, period: Duration::from_secs(3600), burst: 2 },
+            unlimited_networks: Networks(vec!["127.0.0.0/8".parse().unwrap()]),
+        })
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn ad8_a_place_is_taken_until_it_is_dropped_and_neighbours_in_a_64_share_them() {
+        let (quotas, now) = (quotas(Duration::ZERO), Clock.now());
+        let first = quotas.connect(ip("2001:db8::1"), now).unwrap();
+        let _second = quotas.connect(ip("2001:db8::2"), now).unwrap();
+        assert_eq!(quotas.connect(ip("2001:db8::ffff:3"), now).unwrap_err(), Limit::ConnectionsPerAddress);
+        assert!(quotas.connect(ip("2001:db8:0:1::1"), now).is_ok(), "another network");
+        drop(first);
+        assert!(quotas.connect(ip("2001:db8::3"), now).is_ok());
+        let _one = quotas.refuse(ip("192.0.2.1")).unwrap();
+        assert_eq!(quotas.refuse(ip("::ffff:192.0.2.1")).unwrap_err(), Limit::RefusedPerAddress);
+        let _session = quotas.enter(&UserId("ada".into())).unwrap();
+        assert_eq!(quotas.enter(&UserId("ada".into())).unwrap_err(), Limit::ConnectionsPerUser);
+        assert!(quotas.enter(&UserId("bob".into())).is_ok());
+    }
+
+    #[test]
+    fn ad8_upgrades_come_at_once_then_each_in_its_turn_then_not_at_all() {
+        let (quotas, start) = (quotas(Duration::from_millis(200)), Clock.now());
+        let upgrade = |after_millis: u64| {
+            let wait = quotas.upgrade(ip("192.0.2.1"), start + Duration::from_millis(after_millis));
+            wait.map(|wait| wait.as_millis())
+        };
+        assert_eq!([upgrade(0), upgrade(0), upgrade(0)], [Ok(0); 3], "the burst");
+        assert_eq!([upgrade(0), upgrade(0)], [Ok(100), Ok(200)]);
+        for _ in 0..1_000 {
+            assert_eq!(upgrade(0), Err(Limit::UpgradesPerAddress));
+        }
+        assert_eq!(upgrade(100), Ok(200), "who was refused has not used up anything");
+        assert_eq!(quotas.upgrade(ip("192.0.2.2"), start), Ok(Duration::ZERO), "another address");
+    }
+
+    #[test]
+    fn sy19_a_user_counts_wherever_it_is_and_without_users_the_address_counts() {
+        let (quotas, start) = (quotas(Duration::ZERO), Clock.now());
+        let (ada, hour) = (UserId("ada".into()), Duration::from_secs(3600));
+        let create = |user, address: &str, now| quotas.create(user, ip(address), now);
+        assert!(create(Some(&ada), "192.0.2.1", start) && create(Some(&ada), "127.0.0.1", start));
+        assert!(!create(Some(&ada), "192.0.2.3", start));
+        assert!(!create(Some(&ada), "192.0.2.3", start + Duration::from_secs(1_799)));
+        assert!(create(Some(&ada), "192.0.2.3", start + hour / 2));
+        assert!(create(None, "192.0.2.1", start) && create(None, "192.0.2.1", start));
+        assert!(!create(None, "192.0.2.1", start) && create(None, "192.0.2.2", start));
+    }
+
+    #[test]
+    fn in_an_unlimited_network_nothing_counts_by_address() {
+        let (quotas, now) = (quotas(Duration::ZERO), Clock.now());
+        let here = ip("127.0.0.1");
+        let places: Vec<_> = (0..100).map(|_| (quotas.connect(here, now), quotas.refuse(here))).collect();
+        assert!(places.iter().all(|(connection, refusal)| connection.is_ok() && refusal.is_ok()));
+        assert!((0..100).all(|_| quotas.upgrade(here, now) == Ok(Duration::ZERO) && quotas.create(None, here, now)));
+    }
+}

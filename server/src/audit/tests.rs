@@ -1,0 +1,94 @@
+use std::fs;
+
+use confluo_protocol::{ConnectionId, DocumentName, UserId};
+
+use super::*;
+use crate::access::Client;
+use crate::config::{ByteCount, Config};
+
+fn config(folder: &Path) -> AuditConfig {
+    let file = Some(folder.join("log").join("audit.jsonl"));
+    AuditConfig { output: AuditOutput::File, file, ..Config::default().audit }
+}
+
+fn record(audit: &Audit, connection: u64) {
+    let (address, user) = ([192, 0, 2, 1].into(), Some(UserId("ada".into())));
+    let client = Client { connection: ConnectionId(connection), address, user };
+    let document = DocumentName::new("notes \"of\" a week").unwrap();
+    audit.record(&AuditEvent::Wrote { who: Who::new(&client, Some(&document)) });
+}
+
+/// The connections in the lines of all files, oldest first.
+fn connections(folder: &Path) -> Vec<u64> {
+    let mut files: Vec<_> = fs::read_dir(folder.join("log")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort_by_key(|path| std::cmp::Reverse(path.to_string_lossy().len() * 1_000 + number_of(path)));
+    let lines = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect::<String>();
+    let events = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    events.map(|event| event["connection"].as_u64().unwrap()).collect()
+}
+
+fn number_of(path: &Path) -> usize {
+    path.extension().and_then(|extension| extension.to_str()?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn an_event_is_one_line_of_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = Audit::open(&config(folder.path()), folder.path()).unwrap();
+    record(&audit, 7);
+    audit.finish();
+    let text = fs::read_to_string(folder.path().join("log/audit.jsonl")).unwrap();
+    let (time, rest) = text.split_once(r#"Z","#).unwrap();
+    assert!(time.starts_with(r#"{"time":"20"#), "{text}");
+    let fields = r#""event":"wrote","connection":7,"address":"192.0.2.1","user":"ada","document":"notes \"of\" a week"}"#;
+    assert_eq!(rest, format!("{fields}\n"));
+}
+
+#[test]
+fn full_files_are_put_aside_and_the_oldest_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = AuditConfig { max_file_bytes: ByteCount::bytes(300), max_files: 3, ..config(folder.path()) };
+    for start in [0, 10] {
+        // The second process goes on where the first one ended.
+        let audit = Audit::open(&config, folder.path()).unwrap();
+        for connection in start..start + 10 {
+            record(&audit, connection);
+            audit.finish();
+        }
+    }
+    assert_eq!(fs::read_dir(folder.path().join("log")).unwrap().count(), 3);
+    for file in fs::read_dir(folder.path().join("log")).unwrap() {
+        assert!(file.unwrap().metadata().unwrap().len() <= 300);
+    }
+    assert_eq!(connections(folder.path()), (14..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_disk_loses_lines_and_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = AuditConfig { file: Some("/dev/full".into()), ..config(folder.path()) };
+    let audit = Audit::open(&config, folder.path()).unwrap();
+    for connection in 0..100 {
+        record(&audit, connection);
+    }
+    audit.finish();
+    assert_eq!((audit.counts().written.get(), audit.counts().lost.get()), (0, 100));
+}
+
+#[test]
+fn a_full_queue_loses_lines_and_waits_for_nobody() {
+    let (queue, receiver) = sync_channel(16);
+    let audit = Audit { queue: Some(queue), counts: Arc::default() };
+    // Nobody writes.
+    (0..100).for_each(|connection| record(&audit, connection));
+    assert_eq!(audit.counts().lost.get(), 84);
+    drop(receiver);
+    audit.finish();
+}
+
+#[test]
+fn an_audit_log_that_cannot_be_opened_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("log"), "a file where a folder should be").unwrap();
+    assert!(Audit::open(&config(folder.path()), folder.path()).is_err());
+}
