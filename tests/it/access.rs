@@ -16,7 +16,7 @@ use crate::{
     raw::Raw,
 };
 
-fn with_tokens() -> Config {
+pub(crate) fn with_tokens() -> Config {
     let mut config = quick();
     config.auth.mode = AuthMode::Token;
     config.auth.cookie = Some("session".to_owned());
@@ -38,7 +38,7 @@ fn token_for(user: &str, grants: &[(&str, Access)], lifetime: Duration) -> Strin
     minted(user, grants, lifetime, false)
 }
 
-fn minted(user: &str, grants: &[(&str, Access)], lifetime: Duration, is_admin: bool) -> String {
+pub(crate) fn minted(user: &str, grants: &[(&str, Access)], lifetime: Duration, is_admin: bool) -> String {
     let config = with_tokens().auth;
     let request = MintRequest {
         user: user.to_owned(),
@@ -53,7 +53,7 @@ fn minted(user: &str, grants: &[(&str, Access)], lifetime: Duration, is_admin: b
     mint(&config, &key, &request, UnixTime::from(Clock.wall())).unwrap().reveal().to_owned()
 }
 
-fn token(user: &str, access: Access) -> String {
+pub(crate) fn token(user: &str, access: Access) -> String {
     token_for(user, &[("team/*", access)], Duration::from_secs(3600))
 }
 
@@ -66,7 +66,7 @@ async fn client_with(server: &Server, token: &str) -> Client {
 }
 
 /// What a refused connection is told: the reason of the auth message, and the code. Nothing else may come before.
-async fn refusal(raw: &mut Raw) -> (String, u16) {
+pub(crate) async fn refusal(raw: &mut Raw) -> (String, u16) {
     let Ok(Message::Auth(AuthMessage::PermissionDenied(reason))) = raw.receive().await else {
         panic!("AU3: permission denied comes first");
     };
@@ -77,7 +77,7 @@ async fn say_token(raw: &mut Raw, token: &str) {
     raw.send(&Message::Auth(AuthMessage::Token(Bytes::from(token.to_owned())))).await;
 }
 
-async fn is_let_in(raw: &mut Raw) {
+pub(crate) async fn is_let_in(raw: &mut Raw) {
     raw.receive_until(|message| matches!(message, Message::Sync(SyncMessage::Step1(_)))).await;
 }
 

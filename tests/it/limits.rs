@@ -1,6 +1,7 @@
 //! How fast one session may send, and that only it feels the bound.
 
 use confluo::config::ByteCount;
+use confluo_hub::Limit;
 use confluo_protocol::{CloseCode, Message};
 use confluo_ws::Opcode;
 
@@ -23,11 +24,17 @@ async fn fr7_4529_too_many_messages_a_second_close_their_sender_and_nobody_else(
     let flood = question().encode().repeat(1_000);
     fast.send_bytes(Opcode::Binary, &flood).await;
     assert_eq!(fast.close_code().await, CloseCode::SlowDown.code());
-    assert_eq!(server.metrics().message_rate_exceeded.get(), 1);
+    assert_eq!(server.metrics().limit_reached(Limit::Messages).get(), 1);
     add(&bystander, "still here").await;
     soon(bystander.wait_on_disk()).await.unwrap();
     assert_eq!(bystander.watch_status().borrow().times_synced, 1, "it was never disturbed");
-    assert!(server.get("/metrics").await.1.contains("confluo_message_rate_exceeded_total 1\n"));
+    assert!(
+        server
+            .get("/metrics")
+            .await
+            .1
+            .contains("confluo_limit_reached_total{setting=\"limits.max_messages_per_second\"} 1\n")
+    );
     server.stop().await;
 }
 
@@ -43,7 +50,7 @@ async fn fr7_awareness_counts_towards_no_rate_of_messages() {
     }
     raw.send(&question()).await;
     raw.receive_until(|message| *message == question()).await;
-    assert_eq!(server.metrics().message_rate_exceeded.get(), 0);
+    assert_eq!(server.metrics().limit_reached(Limit::Messages).get(), 0);
     server.stop().await;
 }
 
@@ -63,7 +70,22 @@ async fn fr7_too_many_bytes_a_second_are_read_more_slowly_and_never_close() {
     }
     raw.send(&question()).await;
     raw.receive_until(|message| *message == question()).await;
-    assert!(server.metrics().reads_slowed.get() > 0);
+    assert!(server.metrics().limit_reached(Limit::Bytes).get() > 0);
     assert_eq!(server.metrics().closed_with(CloseCode::SlowDown).get(), 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aw11_too_many_awareness_states_a_second_close_their_sender() {
+    let mut config = quick();
+    config.limits.max_awareness_per_second = 1;
+    config.limits.max_awareness_burst = 50;
+    let server = Server::start(faulty(), config).await;
+    let mut raw = server.raw("/sync/notes").await;
+    for clock in 1..=200 {
+        raw.send_presence(7, clock, "{}").await;
+    }
+    assert_eq!(raw.close_code().await, CloseCode::SlowDown.code());
+    assert_eq!(server.metrics().limit_reached(Limit::Awareness).get(), 1);
     server.stop().await;
 }

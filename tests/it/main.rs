@@ -6,8 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod access;
+mod audit;
 mod closing;
 mod counting;
+mod crowds;
 mod disk;
 mod durable;
 mod faults;

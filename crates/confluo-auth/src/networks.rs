@@ -25,8 +25,7 @@ impl<'de> Deserialize<'de> for Networks {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let parse = |text: &String| {
             text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-                let message =
-                    format!("{text:?} is neither an address (10.0.0.7) nor a network (10.0.0.0/8)");
+                let message = format!("{text:?} is neither an address (10.0.0.7) nor a network (10.0.0.0/8)");
                 serde::de::Error::custom(message)
             })
         };

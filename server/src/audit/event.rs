@@ -133,11 +133,9 @@ impl<'a> From<&'a Revocation> for What<'a> {
         match revocation {
             Revocation::User(user) => Self { user: Some(&user.0), ..Self::default() },
             Revocation::Token { token_id, .. } => Self { token_id: Some(token_id), ..Self::default() },
-            Revocation::IssuedUntil { user, issued_until } => Self {
-                user: user.as_ref().map(|user| &*user.0),
-                issued_until: Some(issued_until.0),
-                ..Self::default()
-            },
+            Revocation::IssuedUntil { user, issued_until } => {
+                Self { user: user.as_ref().map(|user| &*user.0), issued_until: Some(issued_until.0), ..Self::default() }
+            }
         }
     }
 }

@@ -40,7 +40,8 @@ fn an_event_is_one_line_of_json() {
     let text = fs::read_to_string(folder.path().join("log/audit.jsonl")).unwrap();
     let (time, rest) = text.split_once(r#"Z","#).unwrap();
     assert!(time.starts_with(r#"{"time":"20"#), "{text}");
-    let fields = r#""event":"wrote","connection":7,"address":"192.0.2.1","user":"ada","document":"notes \"of\" a week"}"#;
+    let fields =
+        r#""event":"wrote","connection":7,"address":"192.0.2.1","user":"ada","document":"notes \"of\" a week"}"#;
     assert_eq!(rest, format!("{fields}\n"));
 }
 

@@ -62,10 +62,7 @@ impl Config {
         QuotaConfig {
             connections_per_address: limits.max_connections_per_address as usize,
             connections_per_user: limits.max_connections_per_user as usize,
-            upgrades: Rate::per_second(
-                u64::from(limits.max_upgrades_per_second),
-                u64::from(limits.max_upgrade_burst),
-            ),
+            upgrades: Rate::per_second(u64::from(limits.max_upgrades_per_second), u64::from(limits.max_upgrade_burst)),
             upgrade_patience: limits.max_upgrade_wait,
             refused_per_address: limits.max_refused_per_address as usize,
             creations: Rate { count: creations, period: Duration::from_secs(3600), burst: creations },

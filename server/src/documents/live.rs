@@ -90,7 +90,8 @@ impl Documents for LiveDocuments {
         let document_field = document.as_ref().map_or("", DocumentName::as_str);
         let span = debug_span!("session", session = Empty, document = document_field, user = Empty);
         let client = Client { connection: upgrade.connection.id, address, user: None };
-        let mut reception = Reception { hub: self.hub.clone(), door: Arc::clone(&self.door), limits: self.limits, client };
+        let mut reception =
+            Reception { hub: self.hub.clone(), door: Arc::clone(&self.door), limits: self.limits, client };
         let stop = self.stop_background.clone();
         let session = async move {
             let upgraded = match upgrade.socket().await {

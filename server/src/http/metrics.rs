@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use confluo_hub::{HubMetrics, Limit};
 use confluo_hub::metrics::{Counter, Gauge, Histogram};
+use confluo_hub::{HubMetrics, Limit};
 use confluo_protocol::CloseCode;
 use http::{HeaderMap, StatusCode, header};
 use prometheus_client::collector::Collector;
@@ -147,7 +147,11 @@ fn encode_limits(hub: &HubMetrics, encoder: &mut DescriptorEncoder) -> fmt::Resu
 fn encode_audit(counts: &AuditCounts, encoder: &mut DescriptorEncoder) -> fmt::Result {
     for (name, help, counter) in [
         ("audit_events_written", "Lines of the audit log that were written", &counts.written),
-        ("audit_events_lost", "Lines of the audit log that were lost: its queue was full, or it could not be written", &counts.lost),
+        (
+            "audit_events_lost",
+            "Lines of the audit log that were lost: its queue was full, or it could not be written",
+            &counts.lost,
+        ),
     ] {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(counter.get()).encode(metric)?;

@@ -1,0 +1,81 @@
+//! What the audit log of a whole server says, and what it never says.
+
+use confluo::config::AuditOutput;
+use confluo_protocol::{Access, CloseCode};
+use serde_json::Value;
+
+use crate::{
+    access::{is_let_in, minted, refusal, token, with_tokens},
+    harness::{Server, add, faulty, quick, soon},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_who_came_wrote_left_was_refused_and_was_revoked_and_never_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = with_tokens();
+    config.server.data_dir = folder.path().to_owned();
+    config.audit.output = AuditOutput::File;
+    let server = Server::start(faulty(), config).await;
+    let (ada, admin) = (token("ada", Access::Write), minted("root", &[], std::time::Duration::from_secs(60), true));
+    let mut config = server.client_config("team/notes");
+    config.token = Some(confluo_client::Token(ada.clone()));
+    let client = confluo_client::Client::connect(config);
+    soon(client.wait_synced()).await.unwrap();
+    for item in ["the content of", "the document"] {
+        add(&client, item).await;
+        soon(client.wait_on_disk()).await.unwrap();
+    }
+    client.close().await;
+    let target = format!("/sync/team/notes?token={ada}");
+    let mut raw = server.raw(&target).await;
+    is_let_in(&mut raw).await;
+    refusal(&mut server.raw(&format!("/sync/other?token={ada}")).await).await;
+    refusal(&mut server.raw("/sync/team/notes?token=nonsense").await).await;
+    server.ask("POST", "/admin/revocations", &admin, r#"{"user":"ada"}"#).await;
+    assert_eq!(raw.close_code().await, CloseCode::Unauthorised.code());
+    server.ask("DELETE", "/admin/revocations", &admin, r#"{"user":"ada"}"#).await;
+    server.ask("GET", "/admin/revocations", &ada, "").await;
+    server.stop().await;
+
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    for secret in [ada.as_str(), admin.as_str(), "nonsense", "the content of"] {
+        assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let has = |expected: Value| {
+        let fits =
+            |line: &&Value| expected.as_object().unwrap().iter().all(|(key, value)| line.get(key) == Some(value));
+        let count = lines.iter().filter(fits).count();
+        assert_eq!(count, 1, "{expected} is there {count} times in\n{text}");
+    };
+    let (at, on) = ("127.0.0.1", "team/notes");
+    has(serde_json::json!({"event": "wrote", "user": "ada", "document": on, "address": at}));
+    has(serde_json::json!({"event": "connected", "user": "ada", "document": on, "access": "write", "connection": 1}));
+    has(serde_json::json!({"event": "left", "user": "ada", "connection": 1}));
+    has(serde_json::json!({"event": "refused", "user": "ada", "document": "other", "code": 4403, "address": at}));
+    has(serde_json::json!({"event": "refused", "document": on, "code": 4401, "reason": "the token is not a JWT"}));
+    has(serde_json::json!({"event": "revoked", "by": "root", "user": "ada", "sessions_ended": 1}));
+    has(serde_json::json!({"event": "left", "user": "ada", "code": 4401, "reason": "the token was revoked"}));
+    has(serde_json::json!({"event": "reinstated", "by": "root", "user": "ada", "was_revoked": true}));
+    has(serde_json::json!({"event": "admin", "by": "root", "method": "POST", "status": 200, "address": at}));
+    has(serde_json::json!({"event": "admin", "method": "GET", "path": "/admin/revocations", "status": 403}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_without_room_for_it_stops_nobody() {
+    let mut config = quick();
+    config.audit.output = AuditOutput::File;
+    config.audit.file = Some("/dev/full".into());
+    let server = Server::start(faulty(), config).await;
+    let client = server.synced("notes").await;
+    add(&client, "item").await;
+    soon(client.wait_on_disk()).await.unwrap();
+    let lost = async || {
+        let text = server.get("/metrics").await.1;
+        let line = text.lines().find_map(|line| line.strip_prefix("confluo_audit_events_lost_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    soon(async { while lost().await < 2 {} }).await;
+    client.close().await;
+    server.stop().await;
+}
