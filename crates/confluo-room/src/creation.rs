@@ -2,10 +2,7 @@
 
 use confluo_protocol::{Access, CloseCode, Seq, SessionId};
 
-use crate::{batch::Content, effects::Effects, room::Room};
-
-/// An update that holds nothing, as stock clients send it when they have nothing.
-const NOTHING: &[u8] = &[0, 0];
+use crate::{batch::Content, effects::Effects, full_state::NOTHING, room::Room};
 
 /// Whether the document may be created. Opening it creates nothing; the first thing written does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +34,7 @@ impl Room {
         }
     }
 
+    /// A stock client sends its opening step 2 also when it has nothing.
     fn would_create(&self, id: SessionId, content: &Content) -> bool {
         let may_write =
             self.sessions.get(&id).is_some_and(|session| session.access == Access::Write && !session.is_closing);

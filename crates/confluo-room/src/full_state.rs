@@ -6,6 +6,9 @@ use confluo_protocol::{Frame, Seq, UpdateV1};
 /// Updates after the cached state may grow to this many bytes, or to a quarter of the state, before it is encoded anew.
 const MIN_TAIL_BYTES: usize = 64 << 10;
 
+/// An update that holds nothing.
+pub(crate) const NOTHING: &[u8] = &[0, 0];
+
 /// The answers to a step 1 that are worth keeping.
 #[derive(Debug, Default)]
 pub(crate) struct FullStateCache {
@@ -16,26 +19,45 @@ pub(crate) struct FullStateCache {
 #[derive(Debug)]
 struct CachedState {
     through: Seq,
+    /// A step 2, or an update once something follows it.
     frame: Frame,
     update: UpdateV1,
     /// The updates since, in order.
     tail: Vec<Frame>,
     tail_bytes: usize,
     was_used: bool,
+    is_update: bool,
 }
 
 impl FullStateCache {
     /// Keeps a state that was just encoded.
     pub(crate) fn keep(&mut self, through: Seq, state: &[u8]) {
         let (frame, update) = Frame::step2(state);
-        self.state = Some(CachedState { through, frame, update, tail: Vec::new(), tail_bytes: 0, was_used: true });
+        self.state = Some(CachedState {
+            through,
+            frame,
+            update,
+            tail: Vec::new(),
+            tail_bytes: 0,
+            was_used: true,
+            is_update: false,
+        });
     }
 
-    /// The whole document as frames, oldest first, if it is cached.
+    /// The whole document as frames, oldest first, if it is cached. The step 2 is the last: a client is in sync at its
+    /// first, and must not take an old state, perhaps an empty one, for the document.
     pub(crate) fn frames(&mut self) -> Option<Vec<Frame>> {
         let state = self.state.as_mut()?;
         state.was_used = true;
-        Some(std::iter::once(&state.frame).chain(&state.tail).cloned().collect())
+        if state.tail.is_empty() {
+            return Some(vec![state.frame.clone()]);
+        }
+        if !state.is_update {
+            (state.frame, state.update) = Frame::update(&state.update.0);
+            state.is_update = true;
+        }
+        let end = Frame::step2(NOTHING).0;
+        Some(std::iter::once(&state.frame).chain(&state.tail).chain([&end]).cloned().collect())
     }
 
     /// The whole document as one update, if it is cached exactly as of `through`.

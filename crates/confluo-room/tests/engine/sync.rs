@@ -15,6 +15,25 @@ fn sy1_sy2_a_joiner_is_asked_at_once_and_answered_with_one_step_2() {
     assert!(matches!(scene.inbox(1).as_slice(), [Message::Sync(SyncMessage::Step2(_))]), "also when it is empty");
 }
 
+/// A client takes its first step 2 for the document: an older state, perhaps an empty one, would be filled in again.
+#[test]
+fn sy1_whoever_is_in_sync_has_everything() {
+    let mut scene = Scene::with_sessions(1);
+    let author = Author::new(7);
+    for letter in ["a", "b", "c"] {
+        scene.send(1, [update(&author.types(letter))]);
+        scene.settle();
+        scene.join(joining(SessionId(2)));
+        scene.send(2, [step1(&[])]);
+        let reader = Author::new(8);
+        let inbox = scene.inbox(2);
+        let in_sync = inbox.iter().position(|it| matches!(it, Message::Sync(SyncMessage::Step2(_)))).expect("a step 2");
+        reader.reads(&inbox[..=in_sync]);
+        assert_eq!(reader.content(), author.content());
+        scene.server.leave(scene.now, SessionId(2));
+    }
+}
+
 #[test]
 fn sy1_a_state_vector_that_lies_closes_its_sender_alone() {
     let mut scene = Scene::with_sessions(2);
