@@ -8,10 +8,13 @@ use confluo_hub::Limit;
 use confluo_protocol::{Access, CloseCode};
 use futures_util::future::join_all;
 use http::{HeaderMap, HeaderName};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
-    access::{is_let_in, token, with_tokens},
+    access::{is_let_in, minted, token, with_tokens},
     harness::{Server, add, faulty, items, quick, set, soon, until},
     raw::Raw,
 };
@@ -159,5 +162,27 @@ async fn sy19_who_created_too_many_documents_may_write_to_those_that_exist() {
     assert_eq!(items(&reader).await, set(&["one", "two"]));
     assert!(server.metrics().closed_with(CloseCode::SlowDown).get() > 0);
     assert!(server.get("/metrics").await.1.contains("setting=\"limits.max_documents_created_per_hour\""));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_trickles_is_answered_408_and_one_of_a_stranger_is_not_read() {
+    let mut config = with_tokens();
+    config.http.request_timeout = Duration::from_millis(500);
+    let server = Server::start(faulty(), config).await;
+    let admin = minted("root", &[], Duration::from_secs(3600), true);
+    for (bearer, status) in [(&*admin, "408"), ("nobody", "401")] {
+        let mut stream = soon(TcpStream::connect(server.address)).await.unwrap();
+        let head = format!(
+            "POST /admin/revocations HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {bearer}\r\n\
+             Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The rest of the body never comes.
+        stream.write_all(b"{").await.unwrap();
+        let mut start = [0; 12];
+        soon(stream.read_exact(&mut start)).await.unwrap();
+        assert_eq!(std::str::from_utf8(&start).unwrap(), format!("HTTP/1.1 {status}"));
+    }
     server.stop().await;
 }
