@@ -42,7 +42,7 @@ pub struct FanoutConfig {
 
 impl Default for FanoutConfig {
     fn default() -> Self {
-        Self { rooms: 1, clients: 100, writers: 5, rate: Some(20.0), window: 64, warmup_seconds: 1.0, seconds: 10.0 }
+        Self { rooms: 1, clients: 100, writers: 5, rate: None, window: 64, warmup_seconds: 1.0, seconds: 10.0 }
     }
 }
 
@@ -189,4 +189,15 @@ async fn drain(rooms: &[Rc<Room>], tally: &Rc<RefCell<Tally>>, crowd: &mut Crowd
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_that_names_no_rate_goes_as_fast_as_it_can() {
+        let load: FanoutConfig = toml::from_str("clients = 10").unwrap();
+        assert_eq!(load.rate, None);
+    }
 }
