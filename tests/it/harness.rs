@@ -164,11 +164,16 @@ impl Server {
 
     /// Stops as a signal would, and waits until the store is let go of.
     pub(crate) async fn stop(self) {
+        assert_eq!(self.metrics().panics_caught.get(), 0, "nothing here may make the server panic");
+        self.stop_after_panics().await;
+    }
+
+    /// The same, where a test made the server panic.
+    pub(crate) async fn stop_after_panics(self) {
         self.shutdown.cancel();
         // Sooner than any timer of a room that nothing wakes.
         let stopped = tokio::time::timeout(Duration::from_secs(10), self.running.wait()).await;
         assert!(stopped.is_ok(), "a stop must not wait for anything that lingers");
-        assert_eq!(self.metrics().panics_caught.get(), 0, "no test here may make the server panic");
         soon(tokio::task::spawn_blocking(move || self.hub.join_committer())).await.unwrap();
     }
 }

@@ -7,6 +7,7 @@
 
 mod access;
 mod audit;
+mod bugs;
 mod closing;
 mod counting;
 mod crowds;

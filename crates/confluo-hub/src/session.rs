@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
 };
@@ -10,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use confluo_protocol::{Access, AuthMessage, CloseCode, Frame, Message, Reader, SessionId};
 use confluo_room::RoomInput;
+use futures_util::FutureExt;
 
 use crate::{
     gate::{Expulsion, SessionGate},
@@ -93,9 +95,17 @@ impl<S: SessionSocket> Session<S> {
         }
     }
 
-    /// Runs until one side ends it.
+    /// Runs until one side ends it, or a bug does: then it must still leave, or its room would wait for it for ever.
     pub(crate) async fn run(&mut self) -> SessionEnd {
-        poll_fn(|cx| self.poll_run(cx)).await
+        let running = AssertUnwindSafe(poll_fn(|cx| self.poll_run(cx))).catch_unwind().await;
+        running.unwrap_or_else(|_| {
+            self.shared.metrics.panics_caught.increment();
+            tracing::error!("the session panicked and is closed; this is a bug");
+            // What it was at may be half done.
+            self.posting = None;
+            self.unread.clear();
+            SessionEnd::by_server(CloseCode::InternalError, "the session was closed by a fault; try again")
+        })
     }
 
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
