@@ -59,6 +59,18 @@ async fn fr5_4400_what_is_not_this_protocol_closes_its_sender_and_nobody_else() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ss1_4400_a_save_status_has_at_most_64_bytes() {
+    let server = Server::start(faulty(), quick()).await;
+    let mut raw = server.raw("/sync/notes").await;
+    let longest = Message::SaveStatus(vec![7; 64].into());
+    raw.send(&longest).await;
+    raw.receive_until(|message| *message == longest).await;
+    raw.send(&Message::SaveStatus(vec![7; 65].into())).await;
+    assert_eq!(raw.close_code().await, CloseCode::Malformed.code());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ad3_4400_a_path_that_names_no_document_is_told_by_a_code() {
     let server = Server::start(faulty(), quick()).await;
     let long = format!("/sync/{}", "n".repeat(513));
