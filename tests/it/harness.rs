@@ -164,17 +164,18 @@ impl Server {
 
     /// Stops as a signal would, and waits until the store is let go of.
     pub(crate) async fn stop(self) {
-        assert_eq!(self.metrics().panics_caught.get(), 0, "nothing here may make the server panic");
-        self.stop_after_panics().await;
+        assert_eq!(self.stop_and_count_panics().await, 0, "nothing here may make the server panic");
     }
 
     /// The same, where a test made the server panic.
-    pub(crate) async fn stop_after_panics(self) {
+    pub(crate) async fn stop_and_count_panics(self) -> u64 {
         self.shutdown.cancel();
         // Sooner than any timer of a room that nothing wakes.
         let stopped = tokio::time::timeout(Duration::from_secs(10), self.running.wait()).await;
         assert!(stopped.is_ok(), "a stop must not wait for anything that lingers");
+        let panics = self.metrics().panics_caught.get();
         soon(tokio::task::spawn_blocking(move || self.hub.join_committer())).await.unwrap();
+        panics
     }
 }
 
