@@ -6,6 +6,7 @@ mod doc;
 mod health;
 mod revoke;
 mod serve;
+mod server_certificate;
 mod server_request;
 mod store;
 mod token;

@@ -22,6 +22,7 @@ mod server;
 mod sessions;
 mod shutdown;
 mod store;
+mod tls;
 
 pub use audit::{AuditConfig, AuditOutput};
 pub use awareness::AwarenessConfig;
@@ -40,6 +41,7 @@ pub use server::ServerConfig;
 pub use sessions::SessionsConfig;
 pub use shutdown::ShutdownConfig;
 pub use store::{StoreConfig, StoreEngine};
+pub use tls::TlsConfig;
 
 /// Every setting with its default and its meaning, as compiled in.
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
@@ -50,6 +52,8 @@ pub const DEFAULTS: &str = include_str!("../config.default.toml");
 pub struct Config {
     /// Where to listen and where to keep things.
     pub server: ServerConfig,
+    /// Whether the server speaks TLS itself.
+    pub tls: TlsConfig,
     /// Who may come in, and by what token.
     pub auth: AuthConfig,
     /// Which proxies are believed about the client's address.
@@ -85,6 +89,7 @@ impl Config {
     /// Checks every bound and every rule between settings.
     fn validate(&self, problems: &mut Problems) {
         self.server.validate(problems);
+        self.tls.validate(problems);
         auth::validate(&self.auth, self.server.listen, problems);
         self.http.validate(problems);
         self.limits.validate(problems);

@@ -13,12 +13,11 @@ use futures_util::future::BoxFuture;
 use http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 pub use live::LiveDocuments;
 
 use crate::access::Door;
-use crate::http::Connection;
+use crate::http::{ClientStream, Connection};
 
 /// Serves documents to upgraded connections.
 pub trait Documents: Send + Sync + 'static {
@@ -65,7 +64,7 @@ pub struct DocumentUpgrade {
 #[derive(Debug)]
 pub struct UpgradedSocket {
     /// The stream, with `TCP_NODELAY` set.
-    pub stream: TcpStream,
+    pub stream: ClientStream,
     /// What the client sent right behind its request, already read from the stream.
     pub leftover: Bytes,
     /// Keep it as long as the stream.
@@ -82,8 +81,8 @@ impl DocumentUpgrade {
     pub async fn socket(self) -> io::Result<UpgradedSocket> {
         let upgraded = self.on_upgrade.await.map_err(io::Error::other)?;
         let parts = upgraded
-            .downcast::<TokioIo<TcpStream>>()
-            .map_err(|_| io::Error::other("the connection does not stand on a TCP stream"))?;
+            .downcast::<TokioIo<ClientStream>>()
+            .map_err(|_| io::Error::other("the connection does not stand on a stream of ours"))?;
         Ok(UpgradedSocket { stream: parts.io.into_inner(), leftover: parts.read_buf, connection: self.connection })
     }
 }

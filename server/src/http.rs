@@ -8,6 +8,7 @@
 
 mod admin;
 mod app;
+mod client_stream;
 mod health;
 mod listener;
 mod metrics;
@@ -15,6 +16,7 @@ mod request_span;
 mod router;
 
 pub use admin::RevocationRequest;
-pub use listener::{Connection, serve};
+pub use client_stream::ClientStream;
+pub use listener::{Connection, Listener, serve};
 pub(crate) use router::too_many_requests;
 pub use router::{AppState, router};

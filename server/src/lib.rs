@@ -9,7 +9,8 @@
 //! 7. [`audit`]: writes down who did what.
 //! 8. `websocket`: a WebSocket as the hub's sessions see it.
 //! 9. [`store`]: opens the engine that keeps documents, for the server and for the commands on its data folder.
-//! 10. [`signals`], [`telemetry`], [`open_files`]: the process around it.
+//! 10. [`tls`]: the certificate, where the server speaks TLS itself.
+//! 11. [`signals`], [`telemetry`], [`open_files`]: the process around it.
 //!
 //! Invariants: nothing outside [`config`] reads the environment; no query, token or content of a document is logged.
 
@@ -25,6 +26,7 @@ pub mod server;
 pub mod signals;
 pub mod store;
 pub mod telemetry;
+pub mod tls;
 mod websocket;
 
 pub use documents::{DocumentUpgrade, Documents, Readiness, UpgradedSocket};

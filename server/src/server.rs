@@ -2,24 +2,23 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::config::Config;
 use crate::documents::Documents;
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, Listener};
 
 /// Serves on `listener` until `shutdown`, then drains: no new connections, sessions told and closed, everything on disk.
 /// The caller chooses the port and bounds how long the end may take.
 pub async fn run(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     config: Arc<Config>,
     documents: Arc<dyn Documents>,
     shutdown: CancellationToken,
 ) {
     let state = AppState { config: Arc::clone(&config), documents: Arc::clone(&documents), shutdown: shutdown.clone() };
-    let serving = http::serve(listener, http::router(state), &config.http, &documents, shutdown.clone());
+    let serving = http::serve(listener.into(), http::router(state), &config.http, &documents, shutdown.clone());
     let draining = async {
         shutdown.cancelled().await;
         documents.drain().await;

@@ -136,6 +136,53 @@ fn health_is_asked_from_the_command_line() {
 }
 
 #[test]
+fn commands_speak_the_tls_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let write_pair = || {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(file("certificate.pem"), pair.cert.pem()).unwrap();
+        std::fs::write(file("key.pem"), pair.key_pair.serialize_pem()).unwrap();
+    };
+    write_pair();
+    let configuration = format!(
+        "auth.mode = 'token'\nauth.keys = [{{ algorithm = 'HS256', secret = 'a secret that is long enough for HS256' }}]\n\
+         tls.certificate_file = '{}'\ntls.key_file = '{}'\ntls.reload_interval = '1 day'\n",
+        file("certificate.pem"),
+        file("key.pem")
+    );
+    std::fs::write(file("confluo.toml"), configuration).unwrap();
+    let config = ["--config".to_owned(), file("confluo.toml")];
+    let config: Vec<_> = config.iter().map(String::as_str).collect();
+    let running = Served::start_with(&config);
+    let server = running.address.to_string();
+    let said = |arguments: &[&str]| {
+        let output = run(arguments);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    };
+
+    let ready = (true, "{\"status\":\"ready\"}\n".to_owned(), String::new());
+    let probe = [&["health", "--listen", &server][..], &config].concat();
+    assert_eq!(said(&probe), ready);
+    assert_eq!(said(&["health", "--server", &format!("https://{server}")]), ready);
+    assert!(!said(&["health", "--server", &server]).0, "nothing is answered outside TLS");
+    let revoke = [&["revoke", "--user", "ann", "--server", &server][..], &config].concat();
+    assert_eq!(said(&revoke), (true, "{\"sessions_ended\":0}\n".to_owned(), String::new()));
+
+    // A server with another certificate may be another server: it gets no admin token. A probe has nothing to lose.
+    write_pair();
+    let (is_done, _, why) = said(&revoke);
+    assert!(!is_done && why.contains("another certificate than tls.certificate_file"), "{why}");
+    assert_eq!(said(&probe), ready);
+    running.signal(Signal::HUP);
+    let is_read_again = std::iter::repeat_with(|| said(&revoke).0).take(1000).any(|is_done| is_done);
+    assert!(is_read_again, "SIGHUP reads the files again");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
 fn a_taken_address_is_explained() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

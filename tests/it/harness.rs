@@ -6,7 +6,9 @@ use confluo::{
     access::Door,
     config::Config,
     documents::{Documents, LiveDocuments},
+    http::Listener,
     server,
+    tls::Tls,
 };
 use confluo_client::{
     Backoff, Client, ClientConfig, ClientError, StopReason,
@@ -81,6 +83,7 @@ impl Server {
         let documents: Arc<dyn Documents> = Arc::new(documents);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let listener = Listener::new(listener, Tls::open(&config.tls).unwrap());
         let (shutdown, running) = (CancellationToken::new(), TaskTracker::new());
         running.spawn(server::run(listener, Arc::new(config), documents, shutdown.clone()));
         running.close();

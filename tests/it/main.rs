@@ -13,6 +13,7 @@ mod counting;
 mod crowds;
 mod disk;
 mod durable;
+mod encrypted;
 mod faults;
 mod harness;
 mod limits;

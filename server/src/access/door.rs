@@ -40,6 +40,8 @@ pub struct Door {
     origins: OriginPolicy,
     proxies: TrustedProxies,
     sources: TokenSources,
+    /// Known only where the server speaks TLS itself; a proxy may have spoken it for us.
+    is_https: Option<bool>,
     /// Absent if no token is needed.
     verifier: Option<Verifier>,
     revocations: RevocationBook,
@@ -97,6 +99,7 @@ impl Door {
         Ok(Self {
             origins: OriginPolicy::new(&auth.allowed_origins, config.server.listen.ip().is_loopback())?,
             proxies: config.trusted_proxies.clone(),
+            is_https: config.tls.certificate_file.is_some().then_some(true),
             sources: TokenSources { cookie: auth.cookie.clone() },
             verifier,
             revocations: RevocationBook::open(&config.server.data_dir)?,
@@ -125,7 +128,7 @@ impl Door {
     /// Who is asking (AD4), and whether the page that asks may (AD6).
     pub fn caller(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Expulsion> {
         let may_connect = |credentials| {
-            self.origins.check(headers, credentials, None).map_err(|refused| forbidden(refused.to_string()))
+            self.origins.check(headers, credentials, self.is_https).map_err(|refused| forbidden(refused.to_string()))
         };
         if self.verifier.is_none() {
             may_connect(Credentials::Absent)?;

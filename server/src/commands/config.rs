@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use crate::access::Door;
 use crate::cli::ConfigArgs;
 use crate::config::{DEFAULTS, LoadedConfig};
+use crate::tls::Tls;
 
 /// Shows or checks the configuration.
 #[derive(Debug, Subcommand)]
@@ -43,7 +44,9 @@ impl ConfigCommand {
             Self::Print(print) if print.defaults => DEFAULTS.to_owned(),
             Self::Print(print) => effective(&print.config.load()?)?,
             Self::Check(check) => {
-                Door::open(&check.config.load()?.config)?;
+                let config = check.config.load()?.config;
+                Door::open(&config)?;
+                Tls::open(&config.tls)?;
                 "the configuration can be used\n".to_owned()
             }
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::server_certificate::ServerCertificate;
 use super::server_request::{Answer, ServerRequest};
 use crate::cli::ConfigArgs;
 
@@ -18,7 +19,7 @@ pub struct HealthArgs {
     /// Ask whether the process answers at all, not whether edits can be made durable now
     #[arg(long)]
     live: bool,
-    /// The running server [default: server.listen of the configuration]
+    /// The running server, with https:// before it if it speaks TLS itself [default: server.listen of the configuration]
     #[arg(long, value_name = "ADDRESS:PORT")]
     server: Option<String>,
     #[command(flatten)]
@@ -29,12 +30,16 @@ impl HealthArgs {
     /// Prints the server's answer; fails unless it is well.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         // With an address given no configuration is needed: a probe may have another environment than the server.
-        let server = match self.server {
-            Some(server) => server,
-            None => self.config.load()?.config.server.listen.to_string(),
+        let (server, is_tls) = if let Some(server) = &self.server {
+            let inside_tls = server.strip_prefix("https://");
+            (inside_tls.unwrap_or(server).to_owned(), inside_tls.is_some())
+        } else {
+            let config = self.config.load()?.config;
+            (config.server.listen.to_string(), config.tls.certificate_file.is_some())
         };
         let path = if self.live { "/health/live" } else { "/health/ready" };
-        let request = ServerRequest { method: "GET", path, token: None, body: "", patience: PATIENCE };
+        let certificate = is_tls.then_some(ServerCertificate::Any);
+        let request = ServerRequest { method: "GET", path, token: None, body: "", certificate, patience: PATIENCE };
         let Answer { status, body } = request.send_to(&server)?;
         writeln!(io::stdout(), "{}", body.trim())?;
         Ok(if status == "200" { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -10,6 +10,7 @@ use clap::Args;
 use confluo_auth::{Grants, MintRequest, UnixTime, mint};
 use confluo_hub::Clock;
 
+use super::server_certificate::ServerCertificate;
 use super::server_request::{Answer, ServerRequest};
 use crate::cli::ConfigArgs;
 use crate::config::Config;
@@ -60,12 +61,14 @@ impl RevokeArgs {
             expires_at: None,
             issued_until: self.issued_now.then(|| Clock.wall().into()),
         };
+        let certificate = config.tls.certificate_file.as_deref().map(ServerCertificate::in_file).transpose()?;
         let server = self.server.unwrap_or_else(|| config.server.listen.to_string());
         let request = ServerRequest {
             method: if self.undo { "DELETE" } else { "POST" },
             path: "/admin/revocations",
             token: Some(&token),
             body: &serde_json::to_string(&request)?,
+            certificate,
             patience: PATIENCE,
         };
         let Answer { status, body } = request.send_to(&server)?;

@@ -15,7 +15,9 @@ use crate::access::Door;
 use crate::cli::ConfigArgs;
 use crate::config::Config;
 use crate::documents::{Documents, LiveDocuments};
+use crate::http::Listener;
 use crate::signals::{Stop, StopSignals};
+use crate::tls::Tls;
 use crate::{open_files, server, store, telemetry};
 
 /// Flags of `serve`.
@@ -53,6 +55,7 @@ fn build_runtime(config: &Config) -> anyhow::Result<Runtime> {
 async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let signals = StopSignals::listen().context("cannot listen for signals")?;
     let door = Door::open(&config).context("cannot read the keys of [auth]")?;
+    let tls = Tls::open(&config.tls).context("cannot use the certificate of [tls]")?;
     let store = store::open(&config)?;
     let hub = Hub::start(config.hub(), store).context("cannot start the committer's thread")?;
     let documents = LiveDocuments::new(hub, Arc::new(door), config.socket_limits(), config.shutdown.window);
@@ -62,9 +65,10 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
         format!("cannot listen on {address}; is it taken? choose another with --listen or server.listen")
     })?;
     let address = listener.local_addr()?;
-    info!(%address, data_dir = %config.server.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "serving on http://{address}");
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    info!(%address, data_dir = %config.server.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "serving on {scheme}://{address}");
     let shutdown = CancellationToken::new();
     let timeout = config.shutdown.timeout;
-    let serving = server::run(listener, config, documents, shutdown.clone());
+    let serving = server::run(Listener::new(listener, tls), config, documents, shutdown.clone());
     Ok(signals.stop_at(serving, &shutdown, timeout).await)
 }

@@ -1,10 +1,13 @@
-//! One plain request to a running server, on a connection of its own.
+//! One request to a running server, on a connection of its own.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::Context;
+use rustls::StreamOwned;
+
+use super::server_certificate::ServerCertificate;
 
 /// What is asked.
 pub(super) struct ServerRequest<'a> {
@@ -14,6 +17,8 @@ pub(super) struct ServerRequest<'a> {
     pub(super) token: Option<&'a str>,
     /// JSON, or nothing.
     pub(super) body: &'a str,
+    /// What the server must show, where it speaks TLS itself.
+    pub(super) certificate: Option<ServerCertificate>,
     /// How long connecting, and then each read, may take.
     pub(super) patience: Duration,
 }
@@ -33,9 +38,16 @@ impl ServerRequest<'_> {
         Ok(Answer { status, body: body.to_owned() })
     }
 
-    fn exchange(&self, server: &str) -> io::Result<String> {
-        let mut stream = self.connect(server)?;
+    fn exchange(&self, server: &str) -> anyhow::Result<String> {
+        let stream = self.connect(server)?;
         stream.set_read_timeout(Some(self.patience))?;
+        Ok(match &self.certificate {
+            None => self.exchange_over(stream, server)?,
+            Some(certificate) => self.exchange_over(StreamOwned::new(certificate.connection()?, stream), server)?,
+        })
+    }
+
+    fn exchange_over(&self, mut stream: impl Read + Write, server: &str) -> io::Result<String> {
         let Self { method, path, body, .. } = self;
         let authorization = self.token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         write!(

@@ -24,9 +24,11 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::ClientStream;
 use crate::access::{Door, Standing};
 use crate::config::HttpConfig;
 use crate::documents::Documents;
+use crate::tls::Tls;
 
 /// Pause after a failed accept: out of file descriptors it fails at once, again and again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -52,10 +54,30 @@ pub struct Connection {
     _place: Arc<OwnedSemaphorePermit>,
 }
 
+/// Where clients arrive.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Listener {
+    /// Clients speak TLS if there is any, and plain HTTP if not.
+    pub fn new(tcp: TcpListener, tls: Option<Tls>) -> Self {
+        Self { tcp, tls: tls.map(Arc::new) }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(tcp: TcpListener) -> Self {
+        Self::new(tcp, None)
+    }
+}
+
 /// Serves `router` on `listener` until `shutdown`, then lets running requests end. Upgraded sockets are no longer its
 /// concern.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Listener,
     router: Router,
     config: &HttpConfig,
     documents: &Arc<dyn Documents>,
@@ -67,6 +89,19 @@ pub async fn serve(
     let http = connection_builder(config);
     let connections = TaskTracker::new();
     let last_id = AtomicU64::new(0);
+    let Listener { tcp: listener, tls } = listener;
+    // Inside TLS nothing can be said before a handshake, which is what there is no room for.
+    let tell = |stream: &TcpStream, answer| {
+        if tls.is_none() {
+            let _ = stream.try_write(answer);
+        }
+    };
+    if let Some(tls) = &tls {
+        let (tls, until) = (Arc::clone(tls), shutdown.clone());
+        connections.spawn(async move {
+            until.run_until_cancelled(tls.watch()).await;
+        });
+    }
     while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -78,14 +113,14 @@ pub async fn serve(
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             debug!(%peer, "refused a connection: http.max_connections is reached");
             limit_reached(Limit::Connections);
-            let _ = stream.try_write(OVER_CAPACITY);
+            tell(&stream, OVER_CAPACITY);
             continue;
         };
         let standing = match arrive(door.as_deref(), peer) {
             Ok(standing) => standing,
             Err(limit) => {
                 limit_reached(limit);
-                let _ = stream.try_write(TOO_MANY);
+                tell(&stream, TOO_MANY);
                 continue;
             }
         };
@@ -93,7 +128,8 @@ pub async fn serve(
         let connection = Connection { id, peer, standing, _place: Arc::new(place) };
         let span = debug_span!("connection", connection = id.0, %peer);
         connections.spawn(
-            serve_connection(http.clone(), stream, connection, router.clone(), shutdown.clone()).instrument(span),
+            serve_socket(http.clone(), stream, tls.clone(), connection, router.clone(), shutdown.clone())
+                .instrument(span),
         );
     }
     drop(listener);
@@ -115,9 +151,10 @@ fn connection_builder(config: &HttpConfig) -> http1::Builder {
     http
 }
 
-async fn serve_connection(
+async fn serve_socket(
     http: http1::Builder,
     stream: TcpStream,
+    tls: Option<Arc<Tls>>,
     connection: Connection,
     router: Router,
     shutdown: CancellationToken,
@@ -126,6 +163,23 @@ async fn serve_connection(
         debug!(%error, "the socket was gone before it was served");
         return;
     }
+    let Some(tls) = tls else {
+        return serve_connection(http, ClientStream::Plain(stream), connection, router, shutdown).await;
+    };
+    match shutdown.run_until_cancelled(tls.accept(stream)).await {
+        Some(Ok(stream)) => serve_connection(http, stream, connection, router, shutdown).await,
+        Some(Err(error)) => debug!(%error, "a TLS handshake failed"),
+        None => {}
+    }
+}
+
+async fn serve_connection(
+    http: http1::Builder,
+    stream: ClientStream,
+    connection: Connection,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     let service = hyper::service::service_fn(|request| respond(router.clone(), connection.clone(), request));
     let mut serving = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let ended = tokio::select! {

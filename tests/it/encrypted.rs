@@ -1,0 +1,215 @@
+//! TLS of the server's own: the same sessions inside it, and certificates that change under it.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use confluo::{
+    config::{ByteCount, Config},
+    tls::Tls,
+};
+use confluo_client::yrs::{Doc, ReadTxn, Text, Transact, updates::encoder::Encode};
+use confluo_protocol::{AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage};
+use confluo_ws::{
+    Incoming, Limits, Opcode, WebSocket,
+    client::{ClientRequest, connect},
+};
+use http::HeaderMap;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    harness::{Server, faulty, quick, soon},
+    raw::update_of,
+};
+
+/// Writes a new pair and returns its certificate.
+fn write_pair(folder: &Path) -> CertificateDer<'static> {
+    let CertifiedKey { cert, key_pair } = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(folder.join("key.pem"), key_pair.serialize_pem()).unwrap();
+    fs::write(folder.join("certificate.pem"), cert.pem()).unwrap();
+    cert.der().clone()
+}
+
+fn with_tls(folder: &Path) -> Config {
+    let mut config = quick();
+    config.tls.certificate_file = Some(folder.join("certificate.pem"));
+    config.tls.key_file = Some(folder.join("key.pem"));
+    config.tls.reload_interval = Duration::from_millis(20);
+    config
+}
+
+/// A handshake that trusts one certificate alone.
+async fn handshake(server: &Server, trusted: &CertificateDer<'static>) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
+}
+
+async fn open(server: &Server, trusted: &CertificateDer<'static>, target: &str) -> WebSocket<TlsStream<TcpStream>> {
+    let stream = handshake(server, trusted).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"http/1.1".as_slice()));
+    let request = ClientRequest {
+        host: "localhost".to_owned(),
+        path_and_query: target.to_owned(),
+        headers: HeaderMap::new(),
+        subprotocols: Vec::new(),
+    };
+    let limits = Limits { max_message_bytes: 64 << 20, ..Limits::default() };
+    soon(connect(stream, &request, limits)).await.unwrap().socket
+}
+
+async fn receive(socket: &mut WebSocket<TlsStream<TcpStream>>) -> Result<Message, u16> {
+    soon(async {
+        loop {
+            match socket.receive().await.unwrap() {
+                Incoming::Message { bytes, .. } => return Ok(Message::read_all(&bytes).unwrap().remove(0)),
+                Incoming::Closed(frame) => return Err(frame.map_or(1005, |frame| frame.code)),
+                Incoming::Ping | Incoming::Pong(_) => {}
+            }
+        }
+    })
+    .await
+}
+
+async fn close_code(socket: &mut WebSocket<TlsStream<TcpStream>>) -> u16 {
+    loop {
+        if let Err(code) = receive(socket).await {
+            return code;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_lives_inside_tls_and_large_updates_pass_both_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = write_pair(folder.path());
+    let server = Server::start(faulty(), with_tls(folder.path())).await;
+    let (mut writer, mut reader) =
+        (open(&server, &trusted, "/sync/notes").await, open(&server, &trusted, "/sync/notes").await);
+    let doc = Doc::new();
+    for socket in [&mut writer, &mut reader] {
+        let vector = doc.transact().state_vector().encode_v1();
+        let step1 = Message::Sync(SyncMessage::Step1(StateVectorV1(vector.into())));
+        soon(socket.send(Opcode::Binary, &step1.encode())).await.unwrap();
+    }
+    let text = doc.get_or_insert_text("text");
+    text.insert(&mut doc.transact_mut(), 0, &"many records of TLS ".repeat(2000));
+    let sent = update_of(&doc).encode();
+    soon(writer.send(Opcode::Binary, &sent)).await.unwrap();
+    for socket in [&mut writer, &mut reader] {
+        // Fillers go on coming, so the whole wait has one deadline.
+        soon(async {
+            loop {
+                let message = receive(socket).await.unwrap();
+                // Whoever fell behind meanwhile gets it as a step 2 (SY7).
+                if let Message::Sync(SyncMessage::Update(update) | SyncMessage::Step2(update)) = message
+                    && update.0.len() > 30_000
+                {
+                    break;
+                }
+            }
+        })
+        .await;
+    }
+    soon(writer.send(Opcode::Binary, b"\xff\xff")).await.unwrap();
+    assert_eq!(close_code(&mut writer).await, CloseCode::Malformed.code());
+    server.shutdown.cancel();
+    assert_eq!(close_code(&mut reader).await, CloseCode::GoingAway.code());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fr6_the_code_for_too_large_a_message_arrives_inside_tls_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = write_pair(folder.path());
+    let mut config = with_tls(folder.path());
+    (config.limits.max_message_bytes, config.limits.max_document_bytes) = (ByteCount::kib(64), ByteCount::kib(64));
+    let server = Server::start(faulty(), config).await;
+    let mut socket = open(&server, &trusted, "/sync/notes").await;
+    let flood = Message::Auth(AuthMessage::Token(Bytes::from(vec![b'x'; 8 << 20]))).encode();
+    // The server may have closed before all has gone.
+    let _ = soon(socket.send(Opcode::Binary, &flood)).await;
+    assert_eq!(close_code(&mut socket).await, CloseCode::TooLarge.code());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_certificate_comes_into_force_and_a_broken_one_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = write_pair(folder.path());
+    let server = Server::start(faulty(), with_tls(folder.path())).await;
+    let mut before = open(&server, &first, "/sync/notes").await;
+
+    for broken in ["nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        fs::write(folder.path().join("certificate.pem"), broken).unwrap();
+        handshake(&server, &first).await.unwrap();
+    }
+    // Half a change is a broken pair as well.
+    let other = tempfile::tempdir().unwrap();
+    write_pair(other.path());
+    fs::copy(other.path().join("certificate.pem"), folder.path().join("certificate.pem")).unwrap();
+    for _ in 0..20 {
+        handshake(&server, &first).await.unwrap();
+    }
+
+    let second = write_pair(folder.path());
+    soon(async {
+        while handshake(&server, &second).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(handshake(&server, &first).await.is_err());
+    // Who was there stays.
+    soon(before.send(Opcode::Binary, b"\xff\xff")).await.unwrap();
+    assert_eq!(close_code(&mut before).await, CloseCode::Malformed.code());
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_finish_a_handshake_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = write_pair(folder.path());
+    let mut config = with_tls(folder.path());
+    config.tls.handshake_timeout = Duration::from_millis(200);
+    let server = Server::start(faulty(), config).await;
+    let mut silent = TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(soon(silent.read(&mut [0; 8])).await.unwrap(), 0);
+    let mut plain = TcpStream::connect(server.address).await.unwrap();
+    plain.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = soon(plain.read_to_end(&mut answer)).await;
+    assert!(!answer.starts_with(b"HTTP/"), "nothing is answered outside TLS");
+    open(&server, &trusted, "/sync/notes").await;
+    server.stop().await;
+}
+
+#[test]
+fn a_pair_that_cannot_be_used_says_what_to_do_about_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = with_tls(folder.path());
+    let problem = || Tls::open(&config.tls).unwrap_err().to_string();
+    assert!(problem().contains("tls.certificate_file: cannot read"), "{}", problem());
+    write_pair(folder.path());
+    assert!(Tls::open(&config.tls).unwrap().is_some());
+    fs::write(folder.path().join("key.pem"), "nonsense").unwrap();
+    assert!(problem().contains("tls.key_file"), "{}", problem());
+    fs::write(folder.path().join("certificate.pem"), "nonsense").unwrap();
+    assert!(problem().contains("-----BEGIN CERTIFICATE-----"), "{}", problem());
+    assert!(Tls::open(&quick().tls).unwrap().is_none());
+}
