@@ -1,0 +1,15 @@
+//! The hub over stores that are slow, watched and failing, with sessions on sockets in memory.
+//!
+//! 1. `wire`: a socket without a network.
+//! 2. `watched`: a slow store that sees who is in it at once.
+//! 3. `crowd`: many who come and go.
+//! 4. `races`: opening, closing, deleting.
+//! 5. `every_call`: each call of the store fails once.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod crowd;
+mod every_call;
+mod races;
+mod watched;
+mod wire;
