@@ -1,4 +1,4 @@
-//! `cargo xtask crash | faults | sim | fuzz | hostile`: the random suites, for as long as one likes.
+//! `cargo xtask crash | cuts | faults | sim | fuzz | hostile`: the random suites, for as long as one likes.
 
 use anyhow::{Context, bail};
 
@@ -15,6 +15,24 @@ pub(crate) fn crash(arguments: &[String]) -> anyhow::Result<bool> {
         Some(other) => bail!("there is no engine {other}; there are: sled, redb"),
     };
     long_test("confluo", "crash", &["--nocapture", engine], "CONFLUO_CRASH_ROUNDS", &rounds.to_string())
+}
+
+/// Cuts the power `cuts` times (200) under each engine, or the one that is named.
+pub(crate) fn cuts(arguments: &[String]) -> anyhow::Result<bool> {
+    let cuts = count(arguments, 200)?;
+    let engines = match arguments.get(1).map(String::as_str) {
+        None => &["sled", "redb"][..],
+        Some("sled") => &["sled"],
+        Some("redb") => &["redb"],
+        Some(other) => bail!("there is no engine {other}; there are: sled, redb"),
+    };
+    for engine in engines {
+        let package = format!("confluo-store-{engine}");
+        let mut command = cargo();
+        command.args(["test", "--package", &package, "--test", "power_cut", "--", "--cuts", &cuts.to_string()]);
+        run(&mut command)?;
+    }
+    Ok(true)
 }
 
 /// Lets each fault of the network last `seconds` seconds (60), between real clients and the real server.

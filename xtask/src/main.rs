@@ -1,4 +1,4 @@
-//! `cargo xtask serve | test | app | crash | faults | sim | fuzz | hostile`: what needs more than one tool.
+//! `cargo xtask serve | test | app | crash | cuts | faults | sim | fuzz | hostile`: what needs more than one tool.
 
 mod app;
 mod chromium;
@@ -19,6 +19,7 @@ cargo xtask test [SUITE…]        run suites; without names, all of them
     format lint rust app interop hostile browser
 cargo xtask app                  build the browser app into client-web/dist, compressed, for the next build of the server
 cargo xtask crash [N] [ENGINE]   kill a server under load N times (200), on sled or redb, or both
+cargo xtask cuts [N] [ENGINE]    cut the power N times (200) under sled or redb, or both (root, Linux)
 cargo xtask faults [SECONDS]     let each fault of the network last so long (60)
 cargo xtask sim [N]              simulate N seeds (100,000)
 cargo xtask fuzz [N]             mutate the bytes of the protocol N times (1,000,000)
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         "test" => suites::test(&rest),
         "app" => app::build().map(|()| true),
         "crash" => long::crash(&rest),
+        "cuts" => long::cuts(&rest),
         "faults" => long::faults(&rest),
         "sim" => long::sim(&rest),
         "fuzz" => long::fuzz(&rest),
