@@ -16,11 +16,13 @@ import {
 } from './messages.ts'
 import { SaveTracker } from './save-tracker.ts'
 import { type Access, isSameStatus, type SyncStatus } from './status.ts'
-import { renewalDelay, type TokenSource, tokenProtocols } from './token.ts'
+import { isExpired, type TokenSource, tokenProtocols } from './token.ts'
+import { type Renewal, TokenRenewal } from './token-renewal.ts'
 
 /** Longer than the stock 2.5 s, because the status offers to try at once, and a server that restarts is spared. */
 const MAX_BACKOFF_MS = 15_000
 const SYNC_STEP_1 = 0
+const UNAUTHORISED = 4401
 const TOKEN_EXPIRED = 4501
 
 export interface SyncOptions {
@@ -59,7 +61,11 @@ export class ConfluoSync {
   #hasRefusedEdits = false
   #interruption: { reason: CloseReason; retryAt: number } | null = null
   #stop: { reason: CloseReason; detail: string } | null = null
-  #renewal: ReturnType<typeof setTimeout> | null = null
+  readonly #renewal: TokenRenewal
+  /** The server turned the token down, and a fresh one is being asked for. */
+  #refusal: { code: number; detail: string } | null = null
+  /** There was nothing fresher than the token at hand, and the server has not yet accepted it. */
+  #isTokenFreshest = false
   #isFromServer = false
   #isDestroyed = false
 
@@ -71,6 +77,7 @@ export class ConfluoSync {
       (counter) => this.#sendToServer(encodeSaveProbe(counter)),
       () => this.#update(),
     )
+    this.#renewal = new TokenRenewal(options.token ?? { initial: null }, (answer) => this.#onRenewal(answer))
     this.provider = new WebsocketProvider(
       options.serverUrl,
       encodeURIComponent(options.document),
@@ -81,9 +88,9 @@ export class ConfluoSync {
         disableBc: options.tabs === false,
         maxBackoffTime: MAX_BACKOFF_MS,
         params: { lineage: options.lineage ?? '' },
-        protocols: tokenProtocols(options.token?.current() ?? null),
+        protocols: tokenProtocols(this.#renewal.token),
         ...(options.WebSocketPolyfill && { WebSocketPolyfill: options.WebSocketPolyfill }),
-        shouldReconnect: (event) => !closeReason(event.code).permanent && !this.#canRefreshAfter(event.code),
+        shouldReconnect: (event) => !closeReason(event.code).permanent && !this.#renewsAfter(event.code),
       },
     )
     this.#handleMessages()
@@ -111,7 +118,11 @@ export class ConfluoSync {
 
   connect(): void {
     this.#stop = null
-    this.provider.connect()
+    this.#refusal = null
+    this.#isTokenFreshest = false
+    this.#renewal.start()
+    if (this.#renewal.shouldRenewFirst) void this.#renewAndConnect()
+    else this.provider.connect()
     this.#update()
   }
 
@@ -133,7 +144,7 @@ export class ConfluoSync {
     this.#isDestroyed = true
     this.#options.doc.off('update', this.#onDocUpdate)
     this.#listeners.clear()
-    this.#cancelRenewal()
+    this.#renewal.stop()
     this.#saves.destroy()
     this.provider.destroy()
   }
@@ -181,35 +192,33 @@ export class ConfluoSync {
       if (status === 'connected') this.#onConnected()
       this.#update()
     })
-    provider.on('sync', () => this.#update())
+    provider.on('sync', (isSynced) => {
+      if (isSynced) this.#isTokenFreshest = false
+      this.#update()
+    })
     provider.on('connection-close', (event) => {
       this.#isConnected = false
       this.#saves.connectionLost()
-      this.#cancelRenewal()
       this.#interruption = {
-        reason: closeReason(event?.code ?? 1006),
+        reason: this.#interruptionFor(event?.code ?? 1006),
         retryAt: Date.now() + this.#nextDelay(),
       }
       queueMicrotask(() => this.#forgetPeers())
       this.#update()
     })
     provider.on('closed', ({ code, reason }) => {
-      if (this.#canRefreshAfter(code)) {
-        void this.#renewToken().then(() => this.#isDestroyed || this.connect())
-        return
-      }
-      this.#stop = { reason: closeReason(code), detail: reason }
-      this.#update()
+      if (this.#renewsAfter(code)) {
+        this.#refusal = { code, detail: reason }
+        void this.#renewal.renew()
+      } else this.#stopFor(code, reason)
     })
   }
 
   #onConnected(): void {
     this.#isConnected = true
     this.#interruption = null
-    const token = this.#options.token?.current() ?? null
-    if (token === null) return
-    this.#sendToServer(encodeToken(token))
-    this.#planRenewal(token)
+    const { token } = this.#renewal
+    if (token !== null) this.#sendToServer(encodeToken(token))
   }
 
   /** What a stock provider does next: it counts this failure first, then waits 2ⁿ · 100 ms. */
@@ -241,33 +250,57 @@ export class ConfluoSync {
     if (this.#isConnected && socket !== null && socket.readyState === 1) socket.send(bytes)
   }
 
-  #canRefreshAfter(code: number): boolean {
-    return code === TOKEN_EXPIRED && this.#options.token?.refresh !== undefined
+  /** Whether a fresh token may open what this code closed. */
+  #renewsAfter(code: number): boolean {
+    return (
+      (code === UNAUTHORISED || code === TOKEN_EXPIRED) && this.#renewal.canRenew && !this.#isTokenFreshest
+    )
   }
 
-  #planRenewal(token: string): void {
-    this.#cancelRenewal()
-    if (this.#options.token?.refresh === undefined) return
-    const delay = renewalDelay(token, Date.now())
-    if (delay === null) return
-    this.#renewal = setTimeout(() => {
-      void this.#renewToken().then((fresh) => {
-        if (fresh === null || this.#isDestroyed) return
-        this.#sendToServer(encodeToken(fresh))
-        this.#planRenewal(fresh)
-      })
-    }, delay)
+  async #renewAndConnect(): Promise<void> {
+    const answer = await this.#renewal.renew()
+    if (this.#isDestroyed) return
+    // Whatever came of it, the server decides: it may need no token, and this device's clock may be wrong.
+    this.#isTokenFreshest = answer !== 'unreachable'
+    this.provider.connect()
   }
 
-  async #renewToken(): Promise<string | null> {
-    const fresh = (await this.#options.token?.refresh?.().catch(() => null)) ?? null
-    if (fresh !== null) this.provider.protocols = tokenProtocols(fresh)
-    return fresh
+  #onRenewal(answer: Renewal): void {
+    if (this.#isDestroyed) return
+    const { token, nextAt } = this.#renewal
+    const refusal = this.#refusal
+    if (answer === 'renewed' && token !== null) {
+      this.provider.protocols = tokenProtocols(token)
+      this.#sendToServer(encodeToken(token))
+    }
+    if (refusal === null) return
+    if (answer === 'renewed') {
+      this.#refusal = null
+      this.#isTokenFreshest = true
+      this.provider.connect()
+    } else if (answer === 'refused') this.#stopFor(refusal.code, refusal.detail)
+    else this.#interruption = { reason: this.#interruptionFor(refusal.code), retryAt: nextAt ?? Date.now() }
+    this.#update()
   }
 
-  #cancelRenewal(): void {
-    if (this.#renewal !== null) clearTimeout(this.#renewal)
-    this.#renewal = null
+  #stopFor(code: number, detail: string): void {
+    this.#refusal = null
+    this.#renewal.stop()
+    this.#stop = { reason: this.#endingFor(code), detail }
+    this.#update()
+  }
+
+  #interruptionFor(code: number): CloseReason {
+    if (!this.#renewsAfter(code)) return closeReason(code)
+    return { ...closeReason(TOKEN_EXPIRED), advice: 'A fresh key is being asked for.' }
+  }
+
+  /** At the door an expired token is refused like any other, but a person is better told that it has expired. */
+  #endingFor(code: number): CloseReason {
+    const { token } = this.#renewal
+    if (code !== UNAUTHORISED || token === null || !isExpired(token, Date.now())) return closeReason(code)
+    const { meaning, advice } = closeReason(TOKEN_EXPIRED)
+    return { ...closeReason(code), meaning, advice }
   }
 
   #update(): void {

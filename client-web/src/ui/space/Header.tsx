@@ -13,6 +13,7 @@ import { Avatars } from './Avatars.tsx'
 import { useText } from './hooks.ts'
 import { StatusLine } from './StatusLine.tsx'
 import type { SpaceSession } from './session.ts'
+import { hasTokenInAddress } from './token-from-link.ts'
 import { downloadBoard, downloadPage, downloadSpace, IMPORTABLE, importFile } from './transfer.ts'
 
 interface HeaderProps {
@@ -201,7 +202,7 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
 /** The link without its fragment: a key in it is mine, and not for passing on by accident. */
 async function share({ name }: SpaceSession): Promise<void> {
   const link = `${window.location.origin}${spacePath(name)}`
-  const note = window.location.hash.includes('token=') ? ' It does not contain your key.' : ''
+  const note = hasTokenInAddress() ? ' It does not contain your key.' : ''
   try {
     await navigator.clipboard.writeText(link)
     say(`Link copied.${note}`)

@@ -16,6 +16,7 @@ test.each<[SyncStatus, string, string | null]>([
   [{ kind: 'reconnecting', unsaved: 0, retryAt: 900, reason }, 'Reconnecting', null],
   [{ kind: 'stopped', unsaved: 0, reason: closeReason(4401), detail: '' }, 'No access', null],
   [{ kind: 'stopped', unsaved: 0, reason: closeReason(4403), detail: '' }, 'No access', null],
+  [{ kind: 'stopped', unsaved: 0, reason: closeReason(4501), detail: '' }, 'No access', null],
   [
     { kind: 'stopped', unsaved: 3, reason: closeReason(4409), detail: '' },
     'Space was reset',
