@@ -66,7 +66,7 @@ pub struct Config {
     pub store: StoreConfig,
     /// What may wait for a room and for its sessions.
     pub rooms: RoomsConfig,
-    /// How often presence is told.
+    /// How often presence is told, and whose.
     pub awareness: AwarenessConfig,
     /// Signs of life, and how a session ends.
     pub sessions: SessionsConfig,

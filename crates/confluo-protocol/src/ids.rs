@@ -151,7 +151,7 @@ pub struct UserId(pub Arc<str>);
 /// What a session may do with its document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Access {
-    /// It sees content and may publish awareness.
+    /// It sees content, and may publish awareness unless the server is configured otherwise.
     Read,
     /// It may also change content.
     Write,

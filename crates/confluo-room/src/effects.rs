@@ -148,6 +148,8 @@ pub struct RoomConfig {
     /// How many awareness states one session may publish. What is not taken, as the copies that stock clients relay, counts
     /// towards nothing (AW4).
     pub awareness_rate: Rate,
+    /// Whether a session that may only read may publish awareness; else what it sends is not taken (AW10).
+    pub readers_may_publish: bool,
     /// Whether to ask before a document is created ([`Effects::asks_to_create`]).
     pub asks_before_creating: bool,
     /// How long an awareness state lives without renewal. Stock clients renew every 15 s, and expire others after 30 s.
@@ -163,6 +165,7 @@ impl Default for RoomConfig {
             max_awareness_bytes: 64 << 10,
             max_client_ids_per_session: 32,
             awareness_rate: Rate::per_second(500, 5_000),
+            readers_may_publish: true,
             asks_before_creating: false,
             awareness_expiry: Duration::from_secs(30),
             awareness_interval: Duration::from_millis(100),
@@ -171,6 +174,11 @@ impl Default for RoomConfig {
 }
 
 impl RoomConfig {
+    /// Whether a session with this access may publish awareness.
+    pub(crate) fn may_publish(&self, access: Access) -> bool {
+        self.readers_may_publish || access == Access::Write
+    }
+
     /// The close code and the words for a refused awareness message, which is counted.
     pub(crate) fn explain(&self, refusal: Refusal, counts: &mut Counts) -> (CloseCode, String) {
         match refusal {

@@ -130,6 +130,9 @@ impl Room {
                 RoomInput::AccessChanged(session, access) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.access = access;
+                        if !self.config.may_publish(access) {
+                            self.awareness.leave(now, &session.member);
+                        }
                     }
                 }
                 RoomInput::Overflowed(id) => {
@@ -224,7 +227,9 @@ impl Room {
     fn receive_awareness(&mut self, now: Instant, id: SessionId, payload: &Bytes, effects: &mut Effects) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let was_informed = session.member.is_informed();
-        match self.awareness.receive(now, &mut session.member, payload) {
+        let is_heard = self.config.may_publish(session.access);
+        let answer = if is_heard { self.awareness.receive(now, &mut session.member, payload) } else { Ok(None) };
+        match answer {
             Ok(None) => {}
             Ok(Some(answer)) => effects.now.push(Outgoing::Direct(id, Frame::awareness(&answer))),
             Err(refusal) => {

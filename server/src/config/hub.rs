@@ -21,6 +21,7 @@ impl Config {
                     u64::from(limits.max_awareness_per_second),
                     u64::from(limits.max_awareness_burst),
                 ),
+                readers_may_publish: self.awareness.readers_may_publish,
                 asks_before_creating: true,
                 awareness_expiry: RoomConfig::default().awareness_expiry,
                 awareness_interval: Duration::from_secs(1) / self.awareness.max_frames_per_second,

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use confluo_protocol::{CloseCode, Message, SessionId, varint::MAX_SAFE_INTEGER};
-use confluo_room::{Joining, Rate, RoomConfig};
+use confluo_protocol::{Access, CloseCode, Message, SessionId, varint::MAX_SAFE_INTEGER};
+use confluo_room::{Joining, Rate, RoomConfig, RoomInput};
 use confluo_testkit::network::joining;
 
-use crate::scene::{Author, Scene, awareness, presence, update};
+use crate::scene::{Author, Scene, awareness, is_content, presence, update};
 
 const A: u64 = 100;
 const B: u64 = 200;
@@ -168,6 +168,30 @@ fn aw8_many_changes_become_at_most_ten_frames_a_second_and_the_latest_wins() {
     assert_eq!(last, Some(entry(A, 201, "{}")));
 }
 
+/// Lesson: the late close of an old socket tore down the new session of the same client.
+#[test]
+fn ad7_the_late_end_of_an_old_socket_does_not_touch_the_new_session_of_its_client() {
+    let mut scene = Scene::with_sessions(2);
+    let author = Author::new(7);
+    scene.publish(1, &[(A, 1, "{}")]);
+    scene.send(1, [update(&author.types("before, "))]);
+    scene.settle();
+    // The same client again, while its old socket still seems to live.
+    scene.enter(joining(SessionId(3)));
+    scene.publish(3, &[(A, 2, "{}")]);
+    scene.inboxes(1..=3);
+    scene.server.leave(scene.now, SessionId(1));
+    scene.wait(Duration::from_millis(150));
+    assert!(scene.hears(2).is_empty(), "nobody has gone");
+    scene.publish(3, &[(A, 3, "{}")]);
+    scene.send(3, [update(&author.types("after"))]);
+    scene.settle();
+    assert_eq!(scene.server.content_on_disk(), author.content());
+    let inbox = scene.inbox(3);
+    assert!(inbox.iter().any(is_content), "it is still told of changes");
+    assert_eq!(presence(&inbox), [entry(A, 3, "{}")], "and of presence");
+}
+
 #[test]
 fn aw9_what_is_no_awareness_closes_its_sender_alone() {
     let check = |message: Message, code, reason: &str| {
@@ -187,6 +211,28 @@ fn aw9_what_is_no_awareness_closes_its_sender_alone() {
     check(Message::Awareness(vec![0xff; 20].into()), CloseCode::Malformed, "");
     let many: Vec<_> = (0..40).map(|id| (id, 1, "{}")).collect();
     check(awareness(&many), CloseCode::SlowDown, "32");
+}
+
+#[test]
+fn aw10_a_reader_publishes_unless_it_is_configured_otherwise() {
+    for readers_may_publish in [true, false] {
+        let mut scene = Scene::with(RoomConfig { readers_may_publish, ..RoomConfig::default() });
+        scene.enter(joining(SessionId(1)));
+        scene.enter(Joining { access: Access::Read, ..joining(SessionId(2)) });
+        scene.wait(Duration::from_millis(150));
+        scene.publish(1, &[(A, 1, "{}")]);
+        assert_eq!(scene.hears(2), [entry(A, 1, "{}")], "it sees others in any case");
+        scene.inbox(1);
+        scene.publish(2, &[(B, 1, "{}")]);
+        let expected = if readers_may_publish { vec![entry(B, 1, "{}")] } else { Vec::new() };
+        assert_eq!(scene.hears(1), expected);
+        scene.inbox(2);
+        scene.server.handle(scene.now, vec![RoomInput::AccessChanged(SessionId(1), Access::Read)]);
+        scene.wait(Duration::from_millis(150));
+        let expected = if readers_may_publish { Vec::new() } else { vec![entry(A, 2, "null")] };
+        assert_eq!(scene.hears(2), expected, "a writer that becomes a reader");
+        scene.assert_nobody_closed();
+    }
 }
 
 #[test]
