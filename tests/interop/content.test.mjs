@@ -31,7 +31,7 @@ const isDue = (doc, update) => {
   return copy.store.pendingStructs === null && copy.store.pendingDs === null
 }
 
-test('every kind of content comes back as it was', async (t) => {
+test('sy14_ every kind of content comes back as it was, but for the known losses', async (t) => {
   const server = await startServer(t)
   const sent = []
   for (const fixture of fixtures('documents')) {
@@ -52,7 +52,7 @@ test('every kind of content comes back as it was', async (t) => {
   }
 })
 
-test('every kind of content survives as one update made offline', async (t) => {
+test('sy14_ every kind of content survives as one update made offline', async (t) => {
   const { url } = await startServer(t)
   for (const fixture of fixtures('documents')) {
     const name = newName()
@@ -65,7 +65,7 @@ test('every kind of content survives as one update made offline', async (t) => {
   }
 })
 
-test('every history, lived through the server, ends as in the reference', async (t) => {
+test('sy4_ every history, lived through the server, ends as in the reference', async (t) => {
   const { url } = await startServer(t)
   for (const { name, roots, clients, steps, end } of fixtures('histories')) {
     const ours = new Map()

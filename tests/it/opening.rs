@@ -128,7 +128,7 @@ async fn work(server: &Server, worker: u64, rounds: u64) -> Vec<(&'static str, S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ad7_a_document_lingers_then_leaves_memory_and_opens_again_whole() {
+async fn a_document_lingers_then_leaves_memory_and_opens_again_whole() {
     let mut config = quick();
     config.rooms.linger = Duration::from_secs(600);
     let lingering = Server::start(faulty(), config).await;

@@ -5,6 +5,7 @@
 
 mod dependencies;
 mod documents;
+mod rules;
 mod sources;
 
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ const PASSED_OVER: &[&str] =
     &[".git", "target", "node_modules", "dist", "confluo-data", "test-results", "playwright-report"];
 
 /// Every file of the repository with one of `extensions`.
-fn files(extensions: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn files(extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root()];
     while let Some(folder) = folders.pop() {
@@ -39,7 +39,7 @@ fn files(extensions: &[&str]) -> Vec<PathBuf> {
     found
 }
 
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap_or(path).display().to_string()
 }
 

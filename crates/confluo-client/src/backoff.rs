@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds_double_up_to_the_longest_and_waits_fill_them() {
+    fn cl4_bounds_double_up_to_the_longest_and_waits_fill_them() {
         let bounds = [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs);
         let mut widest = [Duration::ZERO; 7];
         for seed in 0..500 {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_starts_again_and_a_long_outage_does_not_overflow() {
+    fn cl4_a_reset_starts_again_and_a_long_outage_does_not_overflow() {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30), 1);
         for _ in 0..100 {
             assert!(backoff.next_wait() <= Duration::from_secs(30));

@@ -51,7 +51,7 @@ fn every_document_is_read_from_one_update() {
 }
 
 #[test]
-fn every_document_is_read_edit_by_edit() {
+fn sy14_every_document_is_read_edit_by_edit_but_for_the_known_losses() {
     for fixture in documents() {
         check_document(&fixture, &load(&fixture.updates), "in order");
         check_document(&fixture, &load(fixture.updates.iter().chain(&fixture.updates)), "twice");
@@ -209,7 +209,7 @@ fn hex(bytes: &Bytes) -> String {
 }
 
 #[test]
-fn sy11_unsupported_content_is_refused_by_name() {
+fn sy13_unsupported_content_is_refused_by_name() {
     for fixture in unsupported_updates() {
         let refusal = check_update(UpdateV1(fixture.bytes), &UpdateLimits::default());
         let expected = fixture.refusal.as_deref();
@@ -221,7 +221,7 @@ fn sy11_unsupported_content_is_refused_by_name() {
 }
 
 #[test]
-fn sy11_malformed_updates_are_refused() {
+fn sy12_malformed_updates_are_refused() {
     for fixture in hostile_updates() {
         let refusal = check_update(UpdateV1(fixture.bytes), &UpdateLimits::default());
         assert!(matches!(refusal, Err(UpdateError::Malformed { .. })), "{}: {refusal:?}", fixture.name);
