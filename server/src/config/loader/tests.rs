@@ -139,3 +139,60 @@ fn without_tokens_a_server_listens_on_loopback_or_is_told_in_words_to_do_otherwi
     assert!(!format!("{:?}", loaded.config).contains("thirty-two"), "a secret is never shown");
     check_refused("[auth]\nmode = \"token\"", &[], &["auth", "at least one entry"]);
 }
+
+/// A bound as a comment writes it, and a value just beyond it on either side; `None` where there is none.
+fn around(bound: &str) -> [Option<String>; 3] {
+    let quoted = |text: String| Some(format!("\"{text}\""));
+    if let Ok(number) = bound.parse::<u64>() {
+        return [number.checked_sub(1), Some(number), Some(number + 1)].map(|number| number.map(|it| it.to_string()));
+    }
+    if let Ok(duration) = humantime::parse_duration(bound) {
+        let step = std::time::Duration::from_millis(1);
+        let written = |duration| quoted(humantime::format_duration(duration).to_string());
+        return [duration.checked_sub(step).and_then(written), written(duration), written(duration + step)];
+    }
+    let size: ByteCount = serde_json::from_value(bound.replace("bytes", "B").into()).expect(bound);
+    let written = |bytes: u64| quoted(format!("{bytes} B"));
+    [size.as_u64().checked_sub(1).and_then(written), written(size.as_u64()), written(size.as_u64() + 1)]
+}
+
+/// Each setting of the defaults whose comment ends with "… low to high." holds to just that.
+#[test]
+fn the_bounds_that_a_comment_tells_are_those_that_are_checked() {
+    let (mut section, mut comment, mut checked) = (String::new(), String::new(), 0);
+    for line in DEFAULTS.lines() {
+        if let Some(words) = line.strip_prefix('#') {
+            comment.push_str(words);
+            continue;
+        }
+        let comment = std::mem::take(&mut comment);
+        if line.starts_with('[') {
+            line.clone_into(&mut section);
+        }
+        let (Some((key, _)), Some((before, high))) = (line.split_once(" = "), comment.rsplit_once(" to ")) else {
+            continue;
+        };
+        let low = before.rsplit(". ").next().unwrap_or_default().rsplit("… ").next().unwrap_or_default().trim();
+        let high = high.trim_end_matches('.');
+        let is_bound = |text: &str| text.starts_with(|first: char| first.is_ascii_digit());
+        if !is_bound(low) || !is_bound(high) {
+            continue;
+        }
+        checked += 1;
+        let setting = format!("{}.{key}", section.trim_matches(['[', ']']));
+        let complaint = |value: &Option<String>| {
+            let message = load(&format!("{section}\n{key} = {}", value.as_ref()?), &[]).err()?;
+            let is_of_it =
+                |line: &&str| ["", "auth: "].iter().any(|of| line.trim_start().starts_with(&format!("{of}{setting} ")));
+            message.lines().find(is_of_it).filter(|line| !line.contains("never send")).map(str::to_owned)
+        };
+        let ([below, lowest, _], [_, highest, above]) = (around(low), around(high));
+        for within in [lowest, highest] {
+            assert_eq!(complaint(&within), None, "{setting} = {within:?} is within {low} to {high}");
+        }
+        for beyond in [below, above].into_iter().filter(Option::is_some) {
+            assert!(complaint(&beyond).is_some(), "{setting} = {beyond:?} is beyond {low} to {high}");
+        }
+    }
+    assert!(checked > 40, "{checked} comments were understood");
+}
