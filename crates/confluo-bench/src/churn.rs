@@ -77,7 +77,7 @@ pub async fn run(config: &ChurnConfig, target: &Target, progress: &Progress) -> 
     report.push("visits_per_second", visits.get() as f64 / cost.seconds, "/s");
     report.push_latency(&visit_latency.borrow());
     report.push_cost(&cost, "cpu_per_visit", visits.get());
-    if let Some(process) = after.process {
+    if let Some(process) = &after.process {
         let grown = process.after.resident_bytes as f64 - process.before.resident_bytes as f64;
         report.push("memory_left_behind", grown / 1e6, "MB");
     }

@@ -1,112 +1,117 @@
 //! Several servers in turn under the same loads, each pinned to one CPU with this tool on another, as a table.
 //!
 //! In each run every row is measured at every server, one after the other and each freshly started, so that ratios to the floor
-//! compare neighbours in time. What counts is the median of the runs, and the median of the ratios.
+//! compare neighbours in time. What counts is the median of the runs, and the median of the ratios. What was measured is
+//! written down at once, failures included, so that a comparison of hours can be made in pieces.
 
 mod list;
 mod machine;
 mod process;
+mod record;
 mod table;
 
-use std::path::Path;
-
-use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 pub use list::{Comparand, Comparison as ComparisonList, Row};
 pub use machine::Machine;
+pub use record::{Compared, Measurement, Outcome};
 pub use table::{Cell, MeasuredRow};
 
-use crate::{BenchError, ProcessId, Progress, Report, Target};
-use process::ServerProcess;
+use crate::{BenchError, ProcessId, Progress, Report, Target, Workload};
+use process::{Place, ServerProcess};
 
 /// What of a list is measured.
 #[derive(Debug, Clone, Default)]
 pub struct CompareOptions {
     /// How often; the list's own number if `None`.
     pub runs: Option<usize>,
-    /// Only rows whose name holds this.
-    pub only: Option<String>,
+    /// Only rows whose name holds one of these; all if there is none.
+    pub only: Vec<String>,
+    /// Only these servers; all if there is none.
+    pub servers: Vec<String>,
+    /// The recording for loads that need one and name none.
+    pub trace: Option<PathBuf>,
+    /// Where everything is written down, after each measurement.
+    pub file: Option<PathBuf>,
+    /// Go on with what that file holds: only what is missing there is measured.
+    pub resume: bool,
 }
 
-/// What was measured, where, and with what.
-#[derive(Debug, Clone, Serialize)]
-pub struct Compared {
-    /// The machine.
-    pub machine: Machine,
-    /// How many runs the medians are of.
-    pub runs: usize,
-    /// Each server with its version.
-    pub versions: Vec<(String, String)>,
-    /// The rows, one for each load and figure.
-    pub rows: Vec<MeasuredRow>,
+impl CompareOptions {
+    fn wants_row(&self, row: &Row) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| row.name.contains(part))
+    }
+
+    fn wants_server(&self, server: &Comparand, row: &Row) -> bool {
+        (self.servers.is_empty() || self.servers.contains(&server.name)) && !row.skip.contains(&server.name)
+    }
 }
 
 /// Measures a list.
 pub fn run(list: &Path, options: &CompareOptions, progress: &Progress) -> Result<Compared, BenchError> {
     let folder = list.parent().unwrap_or(Path::new("."));
     let comparison = ComparisonList::read(list)?;
-    let runs = options.runs.unwrap_or(comparison.runs).max(1);
-    let wanted = |row: &&Row| options.only.as_ref().is_none_or(|part| row.name.contains(part));
-    let rows: Vec<&Row> = comparison.row.iter().filter(wanted).collect();
-    let mut measured: Vec<Vec<Vec<Option<Report>>>> = vec![vec![Vec::new(); comparison.server.len()]; rows.len()];
-    let place = process::Place { folder, port: comparison.port, server_cpu: comparison.server_cpu };
-    process::pin_this_thread(comparison.tool_cpu)?;
+    if let Some(unknown) =
+        options.servers.iter().find(|name| comparison.server.iter().all(|known| known.name != **name))
+    {
+        return Err(BenchError::Comparison { path: list.to_owned(), reason: format!("it has no server {unknown:?}") });
+    }
+    let place = Place { folder, port: comparison.port, server_cpu: comparison.server_cpu };
+    let mut compared = Compared::begin(&comparison, &place, options)?;
+    let runs = options.runs.unwrap_or(comparison.runs);
+    let mut rows = Vec::new();
+    for row in comparison.row.iter().filter(|row| options.wants_row(row)) {
+        match row.load.with_trace(options.trace.as_deref()) {
+            Some(load) => rows.push((row, load)),
+            None => progress.announce(&format!("{} is not measured: it needs --trace FILE", row.name)),
+        }
+    }
+    if rows.is_empty() {
+        progress.announce("no row of the list is wanted");
+    }
+    let mut due = Vec::new();
     for run in 1..=runs {
-        for (row, measured) in rows.iter().zip(&mut measured) {
-            for (server, reports) in comparison.server.iter().zip(measured) {
-                if row.skip.contains(&server.name) {
-                    continue;
+        for (row, load) in &rows {
+            for server in comparison.server.iter().filter(|server| options.wants_server(server, row)) {
+                if !compared.has(row, server, run) {
+                    due.push((run, *row, load, server));
                 }
-                progress.announce(&format!("run {run} of {runs}: {} at {}", row.name, server.name));
-                let report = measure(server, row, &place, comparison.tool_cpu, progress);
-                if let Err(error) = &report {
-                    progress.announce(&format!("{} at {} failed: {}", row.name, server.name, with_sources(error)));
-                }
-                reports.push(report.ok());
             }
         }
     }
-    let names: Vec<_> = comparison.server.iter().map(|server| server.name.clone()).collect();
-    let rows =
-        rows.iter().zip(&measured).flat_map(|(row, reports)| table::rows(row, &names, &comparison.floor, reports));
-    Ok(Compared {
-        machine: Machine::read(),
-        runs,
-        versions: comparison
-            .server
-            .iter()
-            .map(|server| (server.name.clone(), process::version(server, &place)))
-            .collect(),
-        rows: rows.collect(),
-    })
+    for (number, (run, row, load, server)) in due.iter().enumerate() {
+        let what = format!("{} at {}", row.name, server.name);
+        progress.announce(&format!("{} of {}, run {run}: {what}", number + 1, due.len()));
+        let outcome = match measure(server, load, &place, comparison.tool_cpu, progress) {
+            Ok(report) => Outcome::Measured(report),
+            Err(error) => {
+                let reason = with_sources(&error);
+                progress.announce(&format!("{what} failed: {reason}"));
+                Outcome::Failed(reason)
+            }
+        };
+        compared.add(row, server, *run, outcome);
+        compared.tabulate(&comparison);
+        compared.write(options.file.as_deref())?;
+    }
+    compared.tabulate(&comparison);
+    Ok(compared)
 }
 
 fn measure(
     server: &Comparand,
-    row: &Row,
-    place: &process::Place<'_>,
-    tool_cpu: usize,
+    load: &Workload,
+    place: &Place<'_>,
+    tool_cpu: Option<usize>,
     progress: &Progress,
 ) -> Result<Report, BenchError> {
     let running = ServerProcess::start(server, place)?;
     process::pin_this_thread(tool_cpu)?;
     let url = place.fill(&server.url, running.data());
     let target = Target::new(&url, server.dialect, Some(ProcessId(running.id())))?;
-    row.load.run_blocking(&target, progress)
+    load.run_blocking(&target, progress)
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-impl Compared {
-    /// The table, with the machine and the versions above it.
-    pub fn to_markdown(&self) -> String {
-        table::to_markdown(self)
-    }
-
-    /// One JSON object.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_default()
-    }
 }

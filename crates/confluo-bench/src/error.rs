@@ -90,6 +90,14 @@ pub enum BenchError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file of measurements cannot be gone on with.
+    #[error("cannot keep measurements in {}: {reason}", path.display())]
+    Measured {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// A server that is compared did not start.
     #[error("{server} did not start: {reason}")]
     Server {

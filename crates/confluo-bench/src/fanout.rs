@@ -1,5 +1,6 @@
 //! Writers write, everybody receives: how much, how fast, at what cost, and whether all of it arrived everywhere.
 
+mod pause;
 mod room;
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
@@ -15,6 +16,8 @@ use crate::{
     report::Meter,
     stamp::MAX_WRITERS,
 };
+pub(crate) use pause::Pause;
+use pause::Pausing;
 use room::{Member, Room, Tally};
 
 /// Nothing arriving for this long while something is still missing means that it is lost.
@@ -44,13 +47,6 @@ impl Default for FanoutConfig {
     fn default() -> Self {
         Self { rooms: 1, clients: 100, writers: 5, rate: None, window: 64, warmup_seconds: 1.0, seconds: 10.0 }
     }
-}
-
-/// One reader that stops reading for a while, as [`crate::slow`] wants it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pause {
-    pub(crate) after_seconds: f64,
-    pub(crate) seconds: f64,
 }
 
 impl FanoutConfig {
@@ -96,9 +92,10 @@ pub(crate) async fn measure(
     let meter = Meter::start(target)?;
     tally.borrow_mut().start();
     let measuring = now();
+    let mut pausing = pause.map(Pausing::new);
     while seconds_since(measuring) < config.seconds {
-        if let Some(pause) = pause {
-            apply_pause(pause, &rooms, seconds_since(measuring), &tally);
+        if let Some(pausing) = &mut pausing {
+            pausing.go_on(seconds_since(measuring), &rooms[0], &tally, target)?;
         }
         let left = config.seconds - seconds_since(measuring);
         crowd.until(time::sleep(Duration::from_secs_f64(left.clamp(0.0, 0.05)))).await?;
@@ -114,6 +111,9 @@ pub(crate) async fn measure(
     drain(&rooms, &tally, &mut crowd).await?;
     let cost = meter.read()?;
 
+    if let Some(pausing) = &pausing {
+        pausing.push_figures(&tally, target, report);
+    }
     let missing: u64 = rooms.iter().map(|room| room.missing()).sum();
     let tally = tally.borrow();
     report.complete &= missing == 0 && tally.gaps == 0;
@@ -122,10 +122,6 @@ pub(crate) async fn measure(
     report.push("updates", tally.updates as f64, "");
     report.push("deliveries", tally.deliveries as f64, "");
     report.push_latency(&tally.latency);
-    if let Some(latency) = &tally.latency_while_paused {
-        report.push("latency_p99_before", tally.latency_before.value_at_quantile(0.99) as f64 / 1e6, "ms");
-        report.push("latency_p99_while_paused", latency.value_at_quantile(0.99) as f64 / 1e6, "ms");
-    }
     report.push_cost(&cost, "cpu_per_delivery", tally.deliveries);
     report.push("frames", tally.frames as f64, "");
     report.push("megabytes", tally.bytes as f64 / 1e6, "MB");
@@ -163,15 +159,6 @@ async fn open_rooms(
         }
     }
     Ok(rooms)
-}
-
-fn apply_pause(pause: Pause, rooms: &[Rc<Room>], elapsed: f64, tally: &Rc<RefCell<Tally>>) {
-    let due = elapsed >= pause.after_seconds && elapsed < pause.after_seconds + pause.seconds;
-    let mut tally = tally.borrow_mut();
-    if due != tally.paused {
-        tally.set_paused(due);
-        rooms[0].hold_last(due);
-    }
 }
 
 /// Waits until everybody has everything, or until nothing comes any more.

@@ -76,7 +76,7 @@ pub async fn run(config: &IdleConfig, target: &Target, progress: &Progress) -> R
     let idle = idling.read()?;
     report.push("connections", config.connections as f64, "");
     report.push("opened_per_second", config.connections as f64 / opened.seconds, "/s");
-    if let (Some(opened), Some(idle)) = (opened.process, idle.process) {
+    if let (Some(opened), Some(idle)) = (&opened.process, &idle.process) {
         let grown = idle.after.resident_bytes.saturating_sub(opened.before.resident_bytes);
         report.push("memory_per_connection", grown as f64 / 1024.0 / config.connections as f64, "KiB");
     }

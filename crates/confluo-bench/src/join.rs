@@ -64,16 +64,24 @@ pub async fn run(config: &JoinConfig, target: &Target, progress: &Progress) -> R
     let latency = Rc::new(RefCell::new(latencies()));
     let began = Rc::new(std::cell::Cell::new(0_u64));
     let mut connections = Vec::with_capacity(config.clients);
+    let document_bytes = config.document_bytes as u64;
     let await_document = |listener: Listener| {
         let (arrived, received, joined, began) = (arrived.clone(), received.clone(), joined.clone(), Rc::clone(&began));
         let latency: Rc<RefCell<Histogram<u64>>> = Rc::clone(&latency);
-        let mut has_joined = false;
-        listener.listen(KEEP_UP_TO, move |connection, heard, at| match heard {
-            Heard::Skimmed(bytes) => {
-                latency.borrow_mut().saturating_record(at.saturating_sub(began.get()));
-                received.add(bytes);
-                arrived.add(1);
+        let (mut has_joined, mut missing) = (false, document_bytes);
+        let mut take = move |bytes: u64, at: u64| {
+            received.add(bytes);
+            // It may come in several messages: a state from before, and what was written since.
+            if missing > 0 {
+                missing = missing.saturating_sub(bytes);
+                if missing == 0 {
+                    latency.borrow_mut().saturating_record(at.saturating_sub(began.get()));
+                    arrived.add(1);
+                }
             }
+        };
+        listener.listen(KEEP_UP_TO, move |connection, heard, at| match heard {
+            Heard::Skimmed(bytes) => take(bytes, at),
             Heard::Message(message) if kind_of(message) == Kind::Step1 && !has_joined => {
                 has_joined = true;
                 joined.add(1);
@@ -81,6 +89,7 @@ pub async fn run(config: &JoinConfig, target: &Target, progress: &Progress) -> R
                     connection.queue(EMPTY_STEP_2);
                 }
             }
+            Heard::Message(message) => take(message.len() as u64, at),
             _ => {}
         })
     };
@@ -119,7 +128,6 @@ pub async fn run(config: &JoinConfig, target: &Target, progress: &Progress) -> R
     let cost = meter.read()?;
     push_figures(&mut report, config, &cost, seconds, received.get(), most.get());
     report.push_latency(&latency.borrow());
-    report.complete = received.get() >= (config.clients * config.document_bytes) as u64;
     drop(crowd);
     Ok(report)
 }
@@ -128,7 +136,7 @@ fn push_figures(report: &mut Report, config: &JoinConfig, cost: &Cost, seconds: 
     report.push("all_have_it_after", seconds, "s");
     report.push("megabytes_per_second", received as f64 / 1e6 / seconds, "MB/s");
     report.push_cost(cost, "cpu_per_join", config.clients as u64);
-    if let Some(process) = cost.process {
+    if let Some(process) = &cost.process {
         let most = most.max(process.after.resident_bytes);
         let grown = most.saturating_sub(process.before.resident_bytes);
         report.push("memory_grown_by", grown as f64 / 1e6, "MB");

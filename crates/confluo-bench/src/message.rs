@@ -27,6 +27,11 @@ pub(crate) fn kind_of(message: &[u8]) -> Kind<'_> {
     }
 }
 
+/// Whether it is the answer to step 1: with it a client is in sync.
+pub(crate) fn is_step_2(message: &[u8]) -> bool {
+    message.starts_with(&[0, 1])
+}
+
 fn after_length(bytes: &[u8]) -> &[u8] {
     read_var_uint(bytes).map_or(&[], |(_, rest)| rest)
 }

@@ -110,9 +110,10 @@ mod tests {
     use crate::Figure;
 
     fn report(load: f64, p50: f64, p99: f64) -> Report {
-        let figure = |name, value, unit| Figure { name, value, unit };
+        let figure =
+            |name: &'static str, value, unit: &'static str| Figure { name: name.into(), value, unit: unit.into() };
         Report {
-            mode: "fanout",
+            mode: "fanout".into(),
             url: String::new(),
             settings: serde_json::Value::Null,
             figures: vec![

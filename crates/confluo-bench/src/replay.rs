@@ -12,7 +12,7 @@ use crate::{
     connection::Connection,
     crowd::{Count, Crowd},
     frames::Heard,
-    message::{EMPTY_STEP_2, Kind, kind_of, update_message},
+    message::{EMPTY_STEP_2, Kind, is_step_2, kind_of, update_message},
     report::Meter,
     stamp::{Stamp, StampWriter, find_stamps},
     trace::{TEXT, type_trace},
@@ -107,12 +107,18 @@ async fn join_and_read(target: &Target, crowd: &mut Crowd) -> Result<(String, f6
     let started = now();
     let (_connection, listener) = Connection::open(target, &target.room(0)).await?;
     let (sender, mut content) = tokio::sync::mpsc::channel(1);
+    let mut so_far = Vec::new();
     crowd.add(listener.listen(u64::MAX, move |connection, heard, _| {
         let Heard::Message(message) = heard else { return };
         match kind_of(message) {
             Kind::Step1 => connection.queue(EMPTY_STEP_2),
-            // Only the first content is the whole; later ones find the channel full.
-            Kind::Content(content) => drop(sender.try_send(content.to_vec())),
+            // What a server sends before its step 2 belongs to the answer; what comes later finds the channel full.
+            Kind::Content(content) => {
+                so_far.push(content.to_vec());
+                if is_step_2(message) {
+                    drop(sender.try_send(std::mem::take(&mut so_far)));
+                }
+            }
             _ => {}
         }
     }));
@@ -122,10 +128,12 @@ async fn join_and_read(target: &Target, crowd: &mut Crowd) -> Result<(String, f6
         .ok()
         .flatten()
         .ok_or(BenchError::Timeout { what: "step 2 for a client that joins", seconds: LOST_AFTER.as_secs() })?;
-    let update = Update::decode_v1(&content).map_err(|_| BenchError::Malformed("a step 2 that yrs cannot decode"))?;
     let doc = Doc::new();
     let text = doc.get_or_insert_text(TEXT);
     let mut txn = doc.transact_mut();
-    txn.apply_update(update).map_err(|_| BenchError::Malformed("a step 2 that yrs cannot apply"))?;
+    for update in content {
+        let update = Update::decode_v1(&update).map_err(|_| BenchError::Malformed("content that yrs cannot decode"))?;
+        txn.apply_update(update).map_err(|_| BenchError::Malformed("content that yrs cannot apply"))?;
+    }
     Ok((text.get_string(&txn), seconds))
 }

@@ -1,9 +1,9 @@
 //! What a measurement found, for people (Markdown) and for programs (JSON).
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     BenchError, Target,
@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// One measurement.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// The mode.
-    pub mode: &'static str,
+    pub mode: Cow<'static, str>,
     /// The server's address.
     pub url: String,
     /// The settings, as they were given.
@@ -28,24 +28,24 @@ pub struct Report {
 }
 
 /// One measured number.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// Its name, stable for programs.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Its value.
     pub value: f64,
     /// Its unit, as it is written behind the value.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
 }
 
 impl Report {
     pub(crate) fn new(mode: &'static str, target: &Target, settings: &impl Serialize) -> Self {
         let settings = serde_json::to_value(settings).unwrap_or_default();
-        Self { mode, url: target.url(), settings, figures: Vec::new(), complete: true }
+        Self { mode: mode.into(), url: target.url(), settings, figures: Vec::new(), complete: true }
     }
 
     pub(crate) fn push(&mut self, name: &'static str, value: f64, unit: &'static str) {
-        self.figures.push(Figure { name, value, unit });
+        self.figures.push(Figure { name: name.into(), value, unit: unit.into() });
     }
 
     /// Median, 99th percentile and maximum of latencies in nanoseconds.
@@ -118,14 +118,14 @@ pub(crate) struct Meter {
 }
 
 /// A stretch of time and what it cost.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Cost {
     pub(crate) seconds: f64,
     /// `None` if no process is observed.
     pub(crate) process: Option<ProcessCost>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ProcessCost {
     pub(crate) cpu_seconds: f64,
     pub(crate) before: Usage,
@@ -142,8 +142,8 @@ impl Meter {
         let process = match self.process {
             Some(process) => {
                 let after = process.usage()?;
-                let nanos = after.cpu_nanos.saturating_sub(self.before.cpu_nanos);
-                Some(ProcessCost { cpu_seconds: nanos as f64 / 1e9, before: self.before, after })
+                let nanos = after.cpu_nanos_since(&self.before);
+                Some(ProcessCost { cpu_seconds: nanos as f64 / 1e9, before: self.before.clone(), after })
             }
             None => None,
         };
@@ -154,7 +154,7 @@ impl Meter {
 impl Report {
     /// CPU in cores and per unit of work, and memory.
     pub(crate) fn push_cost(&mut self, cost: &Cost, per_unit: &'static str, units: u64) {
-        let Some(process) = cost.process else { return };
+        let Some(process) = &cost.process else { return };
         if units > 0 {
             self.push(per_unit, process.cpu_seconds * 1e6 / units as f64, "µs");
         }

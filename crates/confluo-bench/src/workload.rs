@@ -1,5 +1,7 @@
 //! The modes that put a server under load.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use tokio::task::LocalSet;
 
@@ -29,6 +31,16 @@ pub enum Workload {
 }
 
 impl Workload {
+    /// Puts a recording into a load that needs one and names none; `None` if there is none to put in.
+    pub(crate) fn with_trace(&self, trace: Option<&Path>) -> Option<Self> {
+        match self {
+            Self::Replay(config) if config.trace.as_os_str().is_empty() => {
+                Some(Self::Replay(ReplayConfig { trace: trace?.to_owned(), ..config.clone() }))
+            }
+            _ => Some(self.clone()),
+        }
+    }
+
     /// Puts the server under this load, on the calling thread alone. Must be called on a thread of tokio's current-thread
     /// runtime, or through [`Workload::run_blocking`].
     pub async fn run(&self, target: &Target, progress: &Progress) -> Result<Report, BenchError> {

@@ -1,13 +1,15 @@
 //! `confluo bench`: measures this server or any other that speaks y-websocket, by its address.
 
+mod compare;
+
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use confluo_bench::{
-    BenchError, Dialect, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig, compare,
-    fanout::FanoutConfig, floor::Floor, idle::IdleConfig, join::JoinConfig, plot, presence::PresenceConfig,
-    replay::ReplayConfig, slow::SlowConfig,
+    BenchError, Dialect, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig, fanout::FanoutConfig,
+    floor::Floor, idle::IdleConfig, join::JoinConfig, plot, presence::PresenceConfig, replay::ReplayConfig,
+    slow::SlowConfig,
 };
 
 /// Measure a y-websocket server: what it carries, how fast, at what cost, and whether it loses anything.
@@ -135,20 +137,7 @@ enum Mode {
         listen: String,
     },
     /// Measure a list of servers in turn, one CPU for the server and another for this tool.
-    Compare {
-        /// The list.
-        #[arg(default_value = "bench/compare.toml")]
-        list: PathBuf,
-        /// Where the JSON goes.
-        #[arg(long, default_value = "bench-result.json")]
-        json: PathBuf,
-        /// How often each is measured; the medians count. Overrides the list's own.
-        #[arg(long)]
-        runs: Option<usize>,
-        /// Only the rows whose name holds this.
-        #[arg(long)]
-        only: Option<String>,
-    },
+    Compare(compare::CompareArgs),
 }
 
 /// What is measured.
@@ -225,13 +214,7 @@ impl Mode {
                 measure(&target, &Workload::Slow(config))
             }
             Mode::Floor { listen } => serve_floor(&listen),
-            Mode::Compare { list, json, runs, only } => {
-                let options = compare::CompareOptions { runs, only };
-                let comparison = compare::run(&list, &options, &progress())?;
-                std::fs::write(&json, comparison.to_json())
-                    .with_context(|| format!("cannot write {}", json.display()))?;
-                print(&comparison.to_markdown())
-            }
+            Mode::Compare(compare) => compare.run(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{BenchError, Dialect, Workload};
 
@@ -12,10 +12,10 @@ use crate::{BenchError, Dialect, Workload};
 pub struct Comparison {
     /// How often each row is measured.
     pub runs: usize,
-    /// The CPU that the servers get.
-    pub server_cpu: usize,
-    /// The CPU that this tool gets.
-    pub tool_cpu: usize,
+    /// The CPU that the servers get; any if it is not given.
+    pub server_cpu: Option<usize>,
+    /// The CPU that this tool gets; any if it is not given.
+    pub tool_cpu: Option<usize>,
     /// The port on which each server in turn listens, `{port}` in commands and addresses.
     pub port: u16,
     /// The name of the server to which ratios are given.
@@ -49,7 +49,7 @@ pub struct Comparand {
 }
 
 /// A load to compare under.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// What the table says.
@@ -63,6 +63,14 @@ pub struct Row {
     pub load: Workload,
 }
 
+impl Row {
+    /// What a measurement of this row depends on: all but which of its figures are shown, and at whom.
+    pub(super) fn as_measured(&self) -> serde_json::Value {
+        let shown = Self { figures: Vec::new(), skip: Vec::new(), ..self.clone() };
+        serde_json::to_value(shown).unwrap_or_default()
+    }
+}
+
 impl Comparison {
     /// Reads a list.
     pub fn read(path: &Path) -> Result<Self, BenchError> {
@@ -72,7 +80,7 @@ impl Comparison {
         if let Some(server) = list.server.iter().find(|server| server.command.is_empty()) {
             return Err(refuse(format!("the server {:?} has no command", server.name)));
         }
-        if list.server_cpu == list.tool_cpu {
+        if list.server_cpu.is_some() && list.server_cpu == list.tool_cpu {
             return Err(refuse("server_cpu and tool_cpu must differ".to_owned()));
         }
         Ok(list)

@@ -24,7 +24,7 @@ const START_SECONDS: f64 = 30.0;
 pub(super) struct Place<'a> {
     pub(super) folder: &'a Path,
     pub(super) port: u16,
-    pub(super) server_cpu: usize,
+    pub(super) server_cpu: Option<usize>,
 }
 
 impl Place<'_> {
@@ -110,8 +110,9 @@ pub(super) fn version(server: &Comparand, place: &Place<'_>) -> String {
     text.lines().next().unwrap_or("unknown").to_owned()
 }
 
-/// Lets the calling thread, and what it starts, run on one CPU only.
-pub(super) fn pin_this_thread(cpu: usize) -> Result<(), BenchError> {
+/// Lets the calling thread, and what it starts, run on one CPU only; on any if there is none.
+pub(super) fn pin_this_thread(cpu: Option<usize>) -> Result<(), BenchError> {
+    let Some(cpu) = cpu else { return Ok(()) };
     let mut cpus = CpuSet::new();
     cpus.set(cpu);
     sched_setaffinity(None, &cpus).map_err(|error| BenchError::Server {

@@ -1,27 +1,30 @@
 //! Reports to medians, medians to a table.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Compared, Row};
-use crate::{Report, report::format_number};
+use super::{
+    list::{Comparison, Row},
+    record::{Compared, Measurement},
+};
+use crate::report::format_number;
 
 /// One figure of one load, at each server.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MeasuredRow {
     /// The load.
     pub name: String,
     /// The figure.
     pub figure: String,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: Cow<'static, str>,
     /// One cell for each server, in the list's order.
     pub cells: Vec<Cell>,
 }
 
 /// One figure of one load at one server.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cell {
     /// The server.
     pub server: String,
@@ -33,39 +36,48 @@ pub struct Cell {
     pub ratio_to_floor: Option<f64>,
     /// How many runs failed, or lost something.
     pub failed: usize,
-    /// How many runs there were; none if the server was skipped.
+    /// How many runs there were; none if it was not measured.
     pub runs: usize,
 }
 
-/// The rows of one load: one for each of its figures. `reports[server][run]`.
-pub(super) fn rows(row: &Row, servers: &[String], floor: &str, reports: &[Vec<Option<Report>>]) -> Vec<MeasuredRow> {
-    let floor = servers.iter().position(|server| server == floor);
-    row.figures
-        .iter()
-        .map(|figure| {
-            // A run that lost something has no figures that could be compared.
-            let value = |server: usize, run: usize| {
-                let report = reports[server].get(run)?.as_ref().filter(|report| report.complete)?;
-                report.figure(figure).map(|figure| figure.value)
-            };
-            let unit =
-                reports.iter().flatten().flatten().find_map(|report| report.figure(figure)).map_or("", |f| f.unit);
-            let cells = servers.iter().enumerate().map(|(server, name)| {
-                let runs = reports[server].len();
-                let values: Vec<_> = (0..runs).filter_map(|run| value(server, run)).collect();
-                let ratios = (0..runs).filter_map(|run| Some(value(server, run)? / value(floor?, run)?));
-                Cell {
-                    server: name.clone(),
-                    range: values.iter().copied().reduce(f64::min).zip(values.iter().copied().reduce(f64::max)),
-                    failed: runs - values.len(),
-                    ratio_to_floor: median(ratios.filter(|ratio| ratio.is_finite()).collect()),
-                    median: median(values),
-                    runs,
-                }
-            });
-            MeasuredRow { name: row.name.clone(), figure: figure.clone(), unit, cells: cells.collect() }
-        })
-        .collect()
+/// One row for each figure of each load of which anything was measured.
+pub(super) fn rows(list: &Comparison, measurements: &[Measurement]) -> Vec<MeasuredRow> {
+    let was_measured = |row: &&Row| measurements.iter().any(|measurement| measurement.row == row.name);
+    let rows = list.row.iter().filter(was_measured);
+    rows.flat_map(|row| row.figures.iter().map(|figure| measured_row(list, row, figure, measurements))).collect()
+}
+
+fn measured_row(list: &Comparison, row: &Row, figure: &str, measurements: &[Measurement]) -> MeasuredRow {
+    let of_row = |server: &str| {
+        let is_wanted = |done: &&Measurement| done.row == row.name && done.server == server;
+        measurements.iter().filter(is_wanted).collect::<Vec<_>>()
+    };
+    let value = |done: &Measurement| done.comparable()?.figure(figure).map(|figure| figure.value);
+    let of_floor = of_row(&list.floor);
+    let cell = |server: &str| {
+        let runs = of_row(server);
+        let values: Vec<_> = runs.iter().filter_map(|run| value(run)).collect();
+        let ratios = runs.iter().filter_map(|run| {
+            let floor = of_floor.iter().find(|floor| floor.run == run.run)?;
+            Some(value(run)? / value(floor)?)
+        });
+        Cell {
+            server: server.to_owned(),
+            range: values.iter().copied().reduce(f64::min).zip(values.iter().copied().reduce(f64::max)),
+            failed: runs.len() - values.len(),
+            ratio_to_floor: median(ratios.filter(|ratio| ratio.is_finite()).collect()),
+            median: median(values),
+            runs: runs.len(),
+        }
+    };
+    let known = measurements.iter().filter(|done| done.row == row.name).filter_map(Measurement::comparable);
+    let unit = known.filter_map(|report| report.figure(figure)).map(|figure| figure.unit.clone()).next();
+    MeasuredRow {
+        name: row.name.clone(),
+        figure: figure.to_owned(),
+        unit: unit.unwrap_or_default(),
+        cells: list.server.iter().map(|server| cell(&server.name)).collect(),
+    }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -81,9 +93,10 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 /// Writing to a string does not fail.
 pub(super) fn to_markdown(compared: &Compared) -> String {
     let machine = &compared.machine;
+    let runs = compared.rows.iter().flat_map(|row| &row.cells).map(|cell| cell.runs).max().unwrap_or(0);
     let mut text = format!(
-        "{}, {} CPUs, {} MB, Linux {}; medians of {} runs, in brackets the ratio to the floor.\n\n",
-        machine.processor, machine.cpus, machine.memory_megabytes, machine.kernel, compared.runs
+        "{}, {} CPUs, {} MB, Linux {}; medians of {runs} runs, in brackets the ratio to the floor.\n\n",
+        machine.processor, machine.cpus, machine.memory_megabytes, machine.kernel
     );
     for (server, version) in &compared.versions {
         let _ = writeln!(text, "- {server}: {version}");
@@ -96,14 +109,14 @@ pub(super) fn to_markdown(compared: &Compared) -> String {
     for row in &compared.rows {
         let _ = write!(text, "| {} | {} |", row.name, row.figure.replace('_', " "));
         for cell in &row.cells {
-            let _ = write!(text, " {} |", cell_text(cell, row.unit));
+            let _ = write!(text, " {} |", cell_text(cell, &row.unit, runs));
         }
         text.push('\n');
     }
     text
 }
 
-fn cell_text(cell: &Cell, unit: &str) -> String {
+fn cell_text(cell: &Cell, unit: &str, runs: usize) -> String {
     let Some(median) = cell.median else {
         return if cell.runs == 0 { "–".to_owned() } else { "failed".to_owned() };
     };
@@ -113,6 +126,8 @@ fn cell_text(cell: &Cell, unit: &str) -> String {
     }
     if cell.failed > 0 {
         let _ = write!(text, ", {} of {} runs failed", cell.failed, cell.runs);
+    } else if cell.runs < runs {
+        let _ = write!(text, ", {} runs", cell.runs);
     }
     text
 }
@@ -120,42 +135,57 @@ fn cell_text(cell: &Cell, unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Figure, Workload, compare::Machine, fanout::FanoutConfig};
+    use crate::{
+        Figure, Report,
+        compare::{Machine, Outcome},
+    };
 
-    fn report(cpu: f64, complete: bool) -> Report {
-        Report {
-            mode: "fanout",
+    const LIST: &str = r#"
+        runs = 3
+        port = 1
+        floor = "floor"
+        server = [{ name = "floor", command = ["f"], url = "u" }, { name = "server", command = ["s"], url = "u" },
+                  { name = "broken", command = ["b"], url = "u" }, { name = "skipped", command = ["k"], url = "u" }]
+        row = [{ name = "load", figures = ["cpu"], load = { mode = "fanout" } },
+               { name = "later", figures = ["cpu"], load = { mode = "fanout" } }]
+    "#;
+
+    fn done(server: &str, run: usize, cpu: Option<f64>) -> Measurement {
+        let figures = |cpu| vec![Figure { name: "cpu".into(), value: cpu, unit: "µs".into() }];
+        let settings = serde_json::Value::Null;
+        let report = |cpu: f64| Report {
+            mode: "fanout".into(),
             url: String::new(),
-            settings: serde_json::Value::Null,
-            figures: vec![Figure { name: "cpu", value: cpu, unit: "µs" }],
-            complete,
-        }
+            settings: settings.clone(),
+            figures: figures(cpu),
+            complete: cpu < 100.0,
+        };
+        let outcome = cpu.map_or_else(|| Outcome::Failed("it ended".to_owned()), |cpu| Outcome::Measured(report(cpu)));
+        Measurement { row: "load".to_owned(), server: server.to_owned(), run, measured_as: settings.clone(), outcome }
     }
 
     #[test]
     fn cells_are_medians_and_ratios_are_taken_within_each_run() {
-        let row = Row {
-            name: "load".to_owned(),
-            figures: vec!["cpu".to_owned()],
-            skip: Vec::new(),
-            load: Workload::Fanout(FanoutConfig::default()),
-        };
-        let servers = ["floor", "server", "broken", "skipped"].map(str::to_owned);
-        let reports = [
-            vec![Some(report(1.0, true)), Some(report(2.0, true)), Some(report(4.0, true))],
-            vec![Some(report(2.0, true)), Some(report(6.0, true)), Some(report(100.0, false))],
-            vec![None, Some(report(1.0, false)), None],
-            vec![],
-        ];
-        let rows = rows(&row, &servers, "floor", &reports);
+        let list: Comparison = toml::from_str(LIST).unwrap();
+        let of = |server, runs: [Option<f64>; 3]| (1..).zip(runs).map(move |(run, cpu)| done(server, run, cpu));
+        // In another order than they are compared in, as pieces may come.
+        let measurements: Vec<_> = of("server", [Some(2.0), Some(6.0), Some(100.0)])
+            .chain(of("broken", [None, Some(100.0), None]))
+            .chain(of("floor", [Some(1.0), Some(2.0), Some(4.0)]))
+            .collect();
         let compared = Compared {
             machine: Machine { processor: "P".to_owned(), cpus: 2, memory_megabytes: 1, kernel: "6".to_owned() },
-            runs: 3,
-            versions: servers.iter().map(|server| (server.clone(), "1".to_owned())).collect(),
-            rows,
+            versions: list.server.iter().map(|server| (server.name.clone(), "1".to_owned())).collect(),
+            rows: rows(&list, &measurements),
+            measurements,
         };
         let markdown = compared.to_markdown();
-        let last = markdown.lines().last().unwrap();
-        assert_eq!(last, "| load | cpu | 2 µs (1.00×) | 4 µs (2.50×), 1 of 3 runs failed | failed | – |", "{markdown}");
+        let bottom = markdown.lines().last().unwrap();
+        assert_eq!(
+            bottom, "| load | cpu | 2 µs (1.00×) | 4 µs (2.50×), 1 of 3 runs failed | failed | – |",
+            "{markdown}"
+        );
+        let read: Compared = serde_json::from_str(&compared.to_json()).unwrap();
+        assert_eq!(read.to_markdown(), markdown);
     }
 }

@@ -156,6 +156,18 @@ impl Room {
         }
     }
 
+    /// How many updates each writer has sent.
+    pub(crate) fn sent_so_far(&self) -> Vec<u32> {
+        self.sent.borrow().iter().map(|sent| sent.len() as u32).collect()
+    }
+
+    /// Whether the last member has received so many of each writer.
+    pub(crate) fn last_has(&self, level: &[u32]) -> bool {
+        let members = self.members.borrow();
+        let has = |member: &Member| member.next.borrow().iter().zip(level).all(|(next, level)| next >= level);
+        members.last().is_some_and(|(_, member)| has(member))
+    }
+
     pub(crate) fn release_all(&self) {
         for (connection, _) in self.members.borrow().iter() {
             connection.release();

@@ -115,5 +115,6 @@ fn a_slow_reader_catches_up() {
             SlowConfig { clients: 4, writers: 2, rate: Some(100.0), window: 8, around_seconds: 0.2, stop_seconds: 0.3 };
         let report = run(&Workload::Slow(config), &target);
         assert!(report.complete && report.figure("latency_p99_while_paused").is_some(), "{report:?}");
+        assert!(report.figure("memory_grown_while_paused").is_some(), "{report:?}");
     }
 }
