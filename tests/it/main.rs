@@ -16,6 +16,7 @@ mod durable;
 mod encrypted;
 mod faults;
 mod harness;
+mod issuer;
 mod limits;
 mod opening;
 mod proxy;

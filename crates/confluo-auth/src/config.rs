@@ -194,6 +194,12 @@ pub enum AuthConfigError {
         /// Its place in the list, from 0.
         index: usize,
     },
+    /// Authorities are named where no certificate is shown.
+    #[error("auth.jwks[{index}].ca_file goes with a url that begins with https:// only")]
+    JwksAuthorities {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
     /// An RSA default for a JWKS is no RSA algorithm.
     #[error("auth.jwks[{index}].rsa_algorithm must be one of RS256, RS384, RS512, PS256, PS384, PS512")]
     JwksRsaAlgorithm {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confluo_auth::{
-    AuthConfig, AuthConfigError, AuthMode, Credentials, Identity, Jwks, JwksError, JwksSource, KeySet, MAX_TOKEN_BYTES,
-    OriginPolicy, Revocation, Token, TokenError, TokenSources, TrustedProxies, UnixTime, Verifier,
+    AuthConfig, AuthConfigError, AuthMode, Credentials, Identity, KeySet, MAX_TOKEN_BYTES, OriginPolicy, Revocation,
+    Token, TokenError, TokenSources, TrustedProxies, UnixTime, Verifier,
 };
 use confluo_hub::{Clock, Expulsion};
 use confluo_protocol::{Access, CloseCode, DocumentName, UserId};
 use http::HeaderMap;
-use tracing::{debug, warn};
+use tracing::debug;
 
+use super::issuer_keys::{IssuerKeys, IssuerKeysError, KeyCounts};
 use super::quotas::Quotas;
 use super::revocation_book::{ChangeError, RevocationBook, RevocationBookError};
 use super::visit::{Visit, VisitGuard, Visits};
@@ -27,8 +28,8 @@ const MAX_FIRST_MESSAGE_BYTES: usize = MAX_TOKEN_BYTES + 16;
 pub enum Caller {
     /// Anyone: the server needs no tokens.
     Anyone,
-    /// Somebody with a valid token.
-    Known(Box<Identity>),
+    /// Somebody with a token, valid or not.
+    Bearer(Token),
     /// Somebody whose token is still to come in-band.
     Unsaid,
 }
@@ -44,6 +45,7 @@ pub struct Door {
     is_https: Option<bool>,
     /// Absent if no token is needed.
     verifier: Option<Verifier>,
+    issuer_keys: IssuerKeys,
     revocations: RevocationBook,
     pub(super) quotas: Quotas,
     audit: Audit,
@@ -62,38 +64,21 @@ pub enum DoorError {
     /// The audit log cannot be opened.
     #[error("audit.file: cannot open the audit log")]
     Audit(#[source] std::io::Error),
-    /// A JWKS file cannot be read.
-    #[error("auth.jwks: cannot read {file}")]
-    JwksFile {
-        /// The file.
-        file: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
     /// A JWKS cannot be used.
-    #[error("auth.jwks: cannot use {file}")]
-    Jwks {
-        /// The file.
-        file: String,
-        /// Why.
-        #[source]
-        source: JwksError,
-    },
+    #[error(transparent)]
+    IssuerKeys(#[from] IssuerKeysError),
 }
 
 impl Door {
     /// Reads the keys, and says what is wrong with any of them.
     pub fn open(config: &Config) -> Result<Self, DoorError> {
         let auth = config.auth.clone();
-        let verifier = match auth.mode {
-            AuthMode::None => None,
+        let (verifier, issuer_keys) = match auth.mode {
+            AuthMode::None => (None, IssuerKeys::open(Arc::default(), &[])?),
             AuthMode::Token => {
-                let keys = KeySet::new(auth.verifying_keys(|path| std::fs::read(path))?);
-                for source in &auth.jwks {
-                    refresh(&keys, source)?;
-                }
-                Some(Verifier::new(&auth, Arc::new(keys))?)
+                let keys = Arc::new(KeySet::new(auth.verifying_keys(|path| std::fs::read(path))?));
+                let issuer_keys = IssuerKeys::open(Arc::clone(&keys), &auth.jwks)?;
+                (Some(Verifier::new(&auth, keys)?), issuer_keys)
             }
         };
         Ok(Self {
@@ -102,6 +87,7 @@ impl Door {
             is_https: config.tls.certificate_file.is_some().then_some(true),
             sources: TokenSources { cookie: auth.cookie.clone() },
             verifier,
+            issuer_keys,
             revocations: RevocationBook::open(&config.server.data_dir)?,
             config: auth,
             quotas: Quotas::new(config.quotas()),
@@ -137,23 +123,35 @@ impl Door {
         match self.sources.find(headers, query).map_err(|error| unauthorised(&error))? {
             Some((token, source)) => {
                 may_connect(source.into())?;
-                Ok(Caller::Known(Box::new(self.identify(&token)?)))
+                Ok(Caller::Bearer(token))
             }
             None => Ok(Caller::Unsaid),
         }
     }
 
-    /// Whose token came in-band.
-    pub fn identify_text(&self, token: &[u8]) -> Result<Identity, Expulsion> {
-        let token = std::str::from_utf8(token).map_err(|_| TokenError::Malformed("it is not text"));
-        let token = token.and_then(Token::new).map_err(|error| unauthorised(&error))?;
-        self.identify(&token)
+    /// Whose token this is. If its key is not known, issuers are asked for theirs first.
+    pub async fn identify(&self, token: &Token) -> Result<Identity, Expulsion> {
+        match self.verify(token) {
+            Err(error) if error.may_be_cured_by_fresh_keys() && self.issuer_keys.may_grow() => {
+                let is_fresh = self.issuer_keys.freshen().await;
+                self.verify(token).map_err(|error| if is_fresh { unauthorised(&error) } else { not_yet(&error) })
+            }
+            verified => verified.map_err(|error| unauthorised(&error)),
+        }
     }
 
-    fn identify(&self, token: &Token) -> Result<Identity, Expulsion> {
-        let verifier = self.verifier.as_ref().ok_or_else(|| unauthorised(&TokenError::Missing))?;
-        let identity = verifier.verify(token, Self::now()).map_err(|error| unauthorised(&error))?;
-        self.check_revoked(&identity)?;
+    /// Whose token came in-band on a live session, which does not wait for issuers: if a key is not known, the client comes
+    /// back, and waits at the door.
+    pub fn identify_at_once(&self, token: &[u8]) -> Result<Identity, Expulsion> {
+        let token = token_in(token)?;
+        let may_grow = self.issuer_keys.may_grow();
+        self.verify(&token).map_err(|error| if may_grow { not_yet(&error) } else { unauthorised(&error) })
+    }
+
+    fn verify(&self, token: &Token) -> Result<Identity, TokenError> {
+        let verifier = self.verifier.as_ref().ok_or(TokenError::Missing)?;
+        let identity = verifier.verify(token, Self::now())?;
+        self.revocations.check(&identity)?;
         Ok(identity)
     }
 
@@ -164,10 +162,10 @@ impl Door {
     }
 
     /// Which admin a request comes from. Only `Authorization` counts: no page can make a browser send it.
-    pub fn admin(&self, headers: &HeaderMap) -> Result<UserId, Expulsion> {
+    pub async fn admin(&self, headers: &HeaderMap) -> Result<UserId, Expulsion> {
         let found = TokenSources::default().find(headers, None).map_err(|error| unauthorised(&error))?;
         let (token, _) = found.ok_or_else(|| unauthorised(&TokenError::Missing))?;
-        let identity = self.identify(&token)?;
+        let identity = self.identify(&token).await?;
         if identity.is_admin { Ok(identity.user) } else { Err(forbidden("the token has no admin role")) }
     }
 
@@ -226,18 +224,14 @@ impl Door {
         }
     }
 
-    /// Reads the JWKS files again, each at its interval. A file that cannot be used leaves the last good keys in force.
+    /// Reads the keys of issuers, now and at their intervals.
     pub async fn refresh_keys(&self) {
-        let Some(verifier) = &self.verifier else { return };
-        let each = self.config.jwks.iter().map(|source| async move {
-            loop {
-                tokio::time::sleep(source.refresh).await;
-                if let Err(error) = refresh(verifier.keys(), source) {
-                    warn!(error = &error as &dyn std::error::Error, "the keys of the last good JWKS stay in force");
-                }
-            }
-        });
-        futures_util::future::join_all(each).await;
+        self.issuer_keys.keep_fresh().await;
+    }
+
+    /// How often the keys of issuers were read.
+    pub fn key_counts(&self) -> &KeyCounts {
+        self.issuer_keys.counts()
     }
 
     pub(super) fn expiry_grace(&self) -> Duration {
@@ -258,20 +252,24 @@ pub(super) fn forbidden(reason: impl Into<std::borrow::Cow<'static, str>>) -> Ex
     Expulsion { code: CloseCode::Forbidden, reason: reason.into() }
 }
 
+/// The token that came in-band.
+pub(crate) fn token_in(message: &[u8]) -> Result<Token, Expulsion> {
+    let text = std::str::from_utf8(message).map_err(|_| TokenError::Malformed("it is not text"));
+    text.and_then(Token::new).map_err(|error| unauthorised(&error))
+}
+
+/// What a token is told whose key may yet turn out to be an issuer's: to come back, where 4401 would be for good (AU7).
+fn not_yet(error: &TokenError) -> Expulsion {
+    match error {
+        TokenError::UnknownKey => {
+            debug!(%error, kind = error.kind(), "a token cannot be checked now");
+            Expulsion { code: CloseCode::TokenExpired, reason: "the token cannot be checked now; come back".into() }
+        }
+        error => unauthorised(error),
+    }
+}
+
 pub(super) fn unauthorised(error: &TokenError) -> Expulsion {
     debug!(%error, kind = error.kind(), "a token was refused");
     Expulsion { code: error.close_code(), reason: error.client_reason().into() }
-}
-
-fn refresh(keys: &KeySet, source: &JwksSource) -> Result<(), DoorError> {
-    let Some(path) = &source.file else { return Ok(()) };
-    let file = source.name();
-    let document = std::fs::read(path).map_err(|source| DoorError::JwksFile { file: file.clone(), source })?;
-    let jwks = Jwks::parse(&document, source.rsa_algorithm)
-        .map_err(|source| DoorError::Jwks { file: file.clone(), source })?;
-    for skipped in &jwks.skipped {
-        warn!(file, index = skipped.index, kid = skipped.kid, reason = %skipped.reason, "a key of a JWKS is not used");
-    }
-    keys.replace_jwks(&file, jwks.keys);
-    Ok(())
 }

@@ -104,7 +104,7 @@ impl SessionGate for Visit {
     }
 
     fn renew(&self, token: &Bytes) -> Result<Access, Expulsion> {
-        let identity = self.door.identify_text(token)?;
+        let identity = self.door.identify_at_once(token)?;
         let mut state = self.lock();
         if identity.user != state.identity.user {
             return Err(forbidden("a session cannot change its user; connect anew"));

@@ -8,7 +8,7 @@ use confluo_ws::Limits;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::Span;
 
-use crate::access::{Attendance, Caller, Client, Door, UserPlace, VisitGuard, slow_down};
+use crate::access::{Attendance, Caller, Client, Door, UserPlace, VisitGuard, slow_down, token_in};
 use crate::audit::{AuditEvent, Who, Why};
 use crate::websocket::ClientSocket;
 
@@ -60,14 +60,14 @@ impl Reception {
         let door = &self.door;
         let identity = match caller? {
             Caller::Anyone => return Ok(Entered { access: Access::Write, visit: None }),
-            Caller::Known(identity) => *identity,
+            Caller::Bearer(token) => door.identify(&token).await?,
             Caller::Unsaid => {
                 let token = socket.first_token(door.max_first_message_bytes(), self.limits.max_message_bytes);
                 let token = tokio::time::timeout(door.token_timeout(), token).await.unwrap_or_else(|_| {
                     self.count(Limit::TokenTimeout);
                     None
                 });
-                door.identify_text(&token.unwrap_or_default())?
+                door.identify(&token_in(&token.unwrap_or_default())?).await?
             }
         };
         self.client.user = Some(identity.user.clone());

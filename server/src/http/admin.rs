@@ -60,7 +60,7 @@ pub(super) async fn admit(State(state): State<AppState>, mut request: Request, n
     let peer = request.extensions().get::<Connection>().map(|connection| connection.peer.ip());
     let address = peer.map(|peer| door.client_address(peer, request.headers()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let admin = door.admin(request.headers());
+    let admin = door.admin(request.headers()).await;
     let by = admin.as_ref().ok().cloned();
     let response = match admin {
         Ok(user) => {

@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::AppState;
+use crate::access::KeyCounts;
 use crate::audit::AuditCounts;
 use crate::documents::Documents;
 
@@ -113,6 +114,7 @@ impl Collector for HubCollector {
         encode_limits(hub, &mut encoder)?;
         if let Some(door) = self.0.door() {
             encode_audit(door.audit().counts(), &mut encoder)?;
+            encode_keys(door.key_counts(), &mut encoder)?;
         }
         for (name, help, histogram) in DURATIONS {
             encode_histogram(&mut encoder, name, help, Some(&Unit::Seconds), histogram(hub), 1e-6)?;
@@ -155,6 +157,15 @@ fn encode_audit(counts: &AuditCounts, encoder: &mut DescriptorEncoder) -> fmt::R
     ] {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(counter.get()).encode(metric)?;
+    }
+    Ok(())
+}
+
+fn encode_keys(counts: &KeyCounts, encoder: &mut DescriptorEncoder) -> fmt::Result {
+    let help = "Times that a JWKS was read; one that failed left the last good keys in force";
+    let mut metric = encoder.encode_descriptor("jwks_reads", help, None, MetricType::Counter)?;
+    for (result, counter) in [("ok", &counts.read), ("failed", &counts.failed)] {
+        ConstCounter::new(counter.get()).encode(metric.encode_family(&[("result", result)])?)?;
     }
     Ok(())
 }

@@ -52,13 +52,22 @@ pub enum SecretEncoding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JwksSource {
-    /// Where to fetch it.
+    /// Where to fetch it: `https`, or `http` on loopback. Redirects are not followed.
     pub url: Option<String>,
     /// Where to read it.
     pub file: Option<PathBuf>,
-    /// How often to fetch or read it again. Default 10 min.
+    /// The authorities, in PEM, one of which must have signed the certificate of `url`, in place of those that Mozilla trusts.
+    pub ca_file: Option<PathBuf>,
+    /// How often to fetch or read it again. Default 10 min, at least 1 s.
     #[serde(with = "humantime_serde", default = "JwksSource::default_refresh")]
     pub refresh: Duration,
+    /// How long after one try the next may follow, whether it failed or a token names an unknown key. Default 10 s, from
+    /// 100 ms to 1 h.
+    #[serde(with = "humantime_serde", default = "JwksSource::default_cooldown")]
+    pub cooldown: Duration,
+    /// How long a fetch may take, the name's lookup and TLS included. Default 5 s, from 100 ms to 1 min.
+    #[serde(with = "humantime_serde", default = "JwksSource::default_timeout")]
+    pub timeout: Duration,
     /// What an RSA key without an `alg` is pinned to. Default RS256.
     #[serde(default = "JwksSource::default_rsa_algorithm")]
     pub rsa_algorithm: Algorithm,
@@ -69,17 +78,53 @@ impl JwksSource {
         Duration::from_secs(600)
     }
 
+    fn default_cooldown() -> Duration {
+        Duration::from_secs(10)
+    }
+
+    fn default_timeout() -> Duration {
+        Duration::from_secs(5)
+    }
+
     fn default_rsa_algorithm() -> Algorithm {
         Algorithm::RS256
     }
 
-    /// The source's name for [`crate::KeySet::replace_jwks`] and for logs.
+    /// The source's name for logs. The query of a URL, which may hold what opens it, is left out.
     pub fn name(&self) -> String {
         match (&self.url, &self.file) {
-            (Some(url), _) => url.clone(),
+            (Some(url), _) => url.split('?').next().unwrap_or_default().to_owned(),
             (None, Some(file)) => file.display().to_string(),
             (None, None) => String::new(),
         }
+    }
+
+    fn validate(&self, index: usize) -> Result<(), AuthConfigError> {
+        let has_one_place = match (&self.url, &self.file) {
+            (Some(url), None) => is_allowed_url(url),
+            (None, Some(_)) => true,
+            _ => false,
+        };
+        if !has_one_place {
+            return Err(AuthConfigError::JwksSource { index });
+        }
+        if self.ca_file.is_some() && !self.url.as_ref().is_some_and(|url| url.starts_with("https:")) {
+            return Err(AuthConfigError::JwksAuthorities { index });
+        }
+        if self.rsa_algorithm.family() != Family::Rsa {
+            return Err(AuthConfigError::JwksRsaAlgorithm { index });
+        }
+        let (shortest, minute, hour) = (Duration::from_millis(100), Duration::from_secs(60), Duration::from_secs(3600));
+        for (setting, value, range, allowed) in [
+            ("auth.jwks.refresh", self.refresh, Duration::from_secs(1)..=Duration::MAX, "1s or more is allowed"),
+            ("auth.jwks.cooldown", self.cooldown, shortest..=hour, "100ms to 1h is allowed"),
+            ("auth.jwks.timeout", self.timeout, shortest..=minute, "100ms to 1m is allowed"),
+        ] {
+            if !range.contains(&value) {
+                return Err(AuthConfigError::Duration { setting, value, allowed });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -193,32 +238,16 @@ pub(super) fn validate(keys: &[KeyConfig], jwks: &[JwksSource]) -> Result<(), Au
             return Err(AuthConfigError::RepeatedKid { index, kid: kid.clone() });
         }
     }
-    for (index, source) in jwks.iter().enumerate() {
-        let allowed = match (&source.url, &source.file) {
-            (Some(url), None) => is_allowed_url(url),
-            (None, Some(_)) => true,
-            _ => false,
-        };
-        if !allowed {
-            return Err(AuthConfigError::JwksSource { index });
-        }
-        if source.rsa_algorithm.family() != Family::Rsa {
-            return Err(AuthConfigError::JwksRsaAlgorithm { index });
-        }
-        if source.refresh < Duration::from_secs(1) {
-            return Err(AuthConfigError::Duration {
-                setting: "auth.jwks.refresh",
-                value: source.refresh,
-                allowed: "1s or more is allowed",
-            });
-        }
-    }
-    Ok(())
+    jwks.iter().enumerate().try_for_each(|(index, source)| source.validate(index))
 }
 
 /// Keys that come over plain HTTP from another machine could be anyone's.
 fn is_allowed_url(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else { return false };
+    // A name and password there would be sent nowhere.
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return false;
+    }
     match (uri.scheme_str(), uri.host()) {
         (Some("https"), Some(_)) => true,
         (Some("http"), Some(host)) => crate::origin::is_loopback_host(host),

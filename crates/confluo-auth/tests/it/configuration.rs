@@ -64,6 +64,11 @@ fn what_is_wrong_names_its_setting_and_what_is_allowed() {
         (&format!("{0}\n{0}", key(&format!("kid = 'a'\nsecret = '{SECRET}'"))), ["auth.keys[1]", "kid \"a\""]),
         ("[[jwks]]", ["auth.jwks[0]", "exactly one of url, file"]),
         ("[[jwks]]\nurl = 'http://issuer.example/jwks'", ["auth.jwks[0]", "https://"]),
+        ("[[jwks]]\nurl = 'https://user:word@issuer.example/jwks'", ["auth.jwks[0]", "https://"]),
+        ("[[jwks]]\nurl = 'http://localhost/jwks'\nca_file = 'a'", ["auth.jwks[0].ca_file", "https://"]),
+        ("[[jwks]]\nfile = 'a'\nca_file = 'a'", ["auth.jwks[0].ca_file", "https://"]),
+        ("[[jwks]]\nfile = 'a'\ncooldown = '1ms'", ["auth.jwks.cooldown", "100ms to 1h"]),
+        ("[[jwks]]\nfile = 'a'\ntimeout = '2m'", ["auth.jwks.timeout", "100ms to 1m"]),
         ("[[jwks]]\nfile = 'a'\nrsa_algorithm = 'HS256'", ["auth.jwks[0].rsa_algorithm", "RS256"]),
         ("[[jwks]]\nfile = 'a'\nrefresh = '0s'", ["auth.jwks.refresh", "1s or more"]),
     ] {

@@ -1,0 +1,189 @@
+//! The keys of issuers, from JWKS files and URLs: read again at an interval, and when a token names a key that is not known.
+//!
+//! Invariants: what cannot be read or used never replaces the keys in force; a source is asked by one task at a time, and
+//! for strangers' tokens at most once in its cooldown.
+
+mod jwks_url;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use confluo_auth::{Jwks, JwksError, JwksSource, KeySet};
+use confluo_hub::Clock;
+use confluo_hub::metrics::Counter;
+use futures_util::future::join_all;
+use tokio::sync::Mutex;
+use tracing::{debug, info, warn};
+
+pub use self::jwks_url::FetchError;
+use self::jwks_url::JwksUrl;
+
+/// All sources of keys.
+#[derive(Debug)]
+pub(super) struct IssuerKeys {
+    keys: Arc<KeySet>,
+    sources: Vec<Source>,
+    counts: KeyCounts,
+}
+
+/// How often sources were read.
+#[derive(Debug, Default)]
+pub struct KeyCounts {
+    /// With keys that can be used.
+    pub read: Counter,
+    /// Without; the last good keys stayed in force.
+    pub failed: Counter,
+}
+
+/// A JWKS that cannot be had or used.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuerKeysError {
+    /// Its file cannot be read.
+    #[error("auth.jwks: cannot read {0}")]
+    File(String, #[source] std::io::Error),
+    /// It cannot be fetched.
+    #[error("auth.jwks: cannot fetch {0}")]
+    Fetch(String, #[source] FetchError),
+    /// It was read and is of no use.
+    #[error("auth.jwks: cannot use {0}")]
+    Unusable(String, #[source] JwksError),
+    /// Its URL names no host that could be asked.
+    #[error("auth.jwks: the host of {0} cannot be asked")]
+    Url(String),
+    /// Its authorities cannot be used.
+    #[error("auth.jwks: ca_file {} has no certificate in PEM that can be used", .0.display())]
+    Authorities(PathBuf),
+}
+
+#[derive(Debug)]
+struct Source {
+    /// Its name among the keys: two URLs may differ in their query alone.
+    id: String,
+    config: JwksSource,
+    place: Place,
+    /// Held while the source is read: who else wants it waits, and takes the answer.
+    last: Mutex<Option<LastTry>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    Url(Box<JwksUrl>),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LastTry {
+    began: Instant,
+    succeeded: bool,
+}
+
+impl IssuerKeys {
+    /// Reads the files, and says what is wrong with any. URLs are fetched by [`IssuerKeys::keep_fresh`], for a server must
+    /// start although its issuer is away.
+    pub(super) fn open(keys: Arc<KeySet>, sources: &[JwksSource]) -> Result<Self, IssuerKeysError> {
+        let sources = sources.iter().enumerate().map(|(index, config)| {
+            let place = match (&config.file, &config.url) {
+                (Some(file), _) => Place::File(file.clone()),
+                (None, url) => Place::Url(Box::new(JwksUrl::new(url.as_deref().unwrap_or_default(), config)?)),
+            };
+            let source = Source { id: index.to_string(), config: config.clone(), place, last: Mutex::default() };
+            if let Place::File(file) = &source.place {
+                source.put_in_force(&keys, &source.read_file(file)?)?;
+            }
+            Ok(source)
+        });
+        Ok(Self { sources: sources.collect::<Result<_, _>>()?, keys, counts: KeyCounts::default() })
+    }
+
+    /// Whether keys can come that are not known yet.
+    pub(super) fn may_grow(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    pub(super) fn counts(&self) -> &KeyCounts {
+        &self.counts
+    }
+
+    /// Reads every source at its interval, and a failing one at its cooldown. Never ends.
+    pub(super) async fn keep_fresh(&self) {
+        let each = self.sources.iter().map(|source| async move {
+            loop {
+                let has_succeeded = {
+                    let mut last = source.last.lock().await;
+                    self.read(source, &mut last).await
+                };
+                let JwksSource { refresh, cooldown, .. } = source.config;
+                tokio::time::sleep(if has_succeeded { refresh } else { cooldown.min(refresh) }).await;
+            }
+        });
+        join_all(each).await;
+    }
+
+    /// Reads every source once more, for a token whose key is not known. Says whether all of them were read since it was
+    /// asked: if not, the key may yet turn out to be an issuer's.
+    pub(super) async fn freshen(&self) -> bool {
+        let asked_at = Clock.now();
+        let each = self.sources.iter().map(|source| async move {
+            let mut last = source.last.lock().await;
+            match *last {
+                Some(last) if last.began >= asked_at => last.succeeded,
+                Some(last) if Clock.now() < last.began + source.config.cooldown => false,
+                _ => self.read(source, &mut last).await,
+            }
+        });
+        join_all(each).await.into_iter().all(|is_fresh| is_fresh)
+    }
+
+    async fn read(&self, source: &Source, last: &mut Option<LastTry>) -> bool {
+        // Set before, for whoever wanted this may go away while it runs.
+        let before = last.replace(LastTry { began: Clock.now(), succeeded: false });
+        let had_failed = before.is_some_and(|before| !before.succeeded);
+        let read = source.read().await.and_then(|document| source.put_in_force(&self.keys, &document));
+        let succeeded = read.is_ok();
+        *last = last.map(|last| LastTry { succeeded, ..last });
+        match read {
+            Ok(()) => {
+                self.counts.read.increment();
+                if had_failed {
+                    info!(source = source.config.name(), "the keys of a JWKS can be read again");
+                }
+            }
+            Err(error) => {
+                self.counts.failed.increment();
+                let error = &error as &dyn std::error::Error;
+                if had_failed {
+                    debug!(error, "the keys of the last good JWKS stay in force");
+                } else {
+                    warn!(error, again_in = ?source.config.cooldown, "the keys of the last good JWKS stay in force");
+                }
+            }
+        }
+        succeeded
+    }
+}
+
+impl Source {
+    async fn read(&self) -> Result<Vec<u8>, IssuerKeysError> {
+        match &self.place {
+            Place::File(file) => self.read_file(file),
+            Place::Url(url) => url.fetch().await.map_err(|error| IssuerKeysError::Fetch(self.config.name(), error)),
+        }
+    }
+
+    fn read_file(&self, file: &Path) -> Result<Vec<u8>, IssuerKeysError> {
+        std::fs::read(file).map_err(|error| IssuerKeysError::File(self.config.name(), error))
+    }
+
+    fn put_in_force(&self, keys: &KeySet, document: &[u8]) -> Result<(), IssuerKeysError> {
+        let source = self.config.name();
+        let jwks = Jwks::parse(document, self.config.rsa_algorithm)
+            .map_err(|error| IssuerKeysError::Unusable(source.clone(), error))?;
+        for skipped in &jwks.skipped {
+            let (index, kid) = (skipped.index, skipped.kid.as_deref());
+            debug!(source, index, kid, reason = %skipped.reason, "a key of a JWKS is not used");
+        }
+        keys.replace_jwks(&self.id, jwks.keys);
+        Ok(())
+    }
+}
