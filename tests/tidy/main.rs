@@ -5,6 +5,7 @@
 
 mod dependencies;
 mod documents;
+mod licences;
 mod readme;
 mod rules;
 mod sources;

@@ -52,7 +52,11 @@ impl Suite {
     fn run(self) -> anyhow::Result<Tally> {
         match self {
             Self::Format => step(cargo().args(["fmt", "--all", "--check"])),
-            Self::Lint => step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])),
+            Self::Lint => {
+                let clippy =
+                    step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+                Ok(sum([clippy, deny()?]))
+            }
             Self::Rust => tests(cargo().args(["test", "--workspace", "--no-fail-fast"])),
             Self::App => {
                 node::check()?;
@@ -131,6 +135,15 @@ fn npm(suite: Suite) -> Command {
     let mut npm = program("npm");
     npm.current_dir(suite.folder()).env("CI", "true");
     npm
+}
+
+/// Advisories, licences and sources, where somebody installed the tool for it. The last two are held by `tests/tidy` too.
+fn deny() -> anyhow::Result<Tally> {
+    if !cargo().args(["deny", "--version"]).output()?.status.success() {
+        say("advisories were not looked up: `cargo install --locked cargo-deny` brings what that needs");
+        return Ok(Tally::default());
+    }
+    step(cargo().args(["deny", "check"]))
 }
 
 /// The release binary, as users run it.
