@@ -5,10 +5,10 @@ use std::time::Duration;
 use confluo::config::{ByteCount, Config};
 use confluo_client::{
     Client, Lineage,
-    yrs::{Doc, Text, Transact},
+    yrs::{Array, Doc, Text, Transact},
 };
 use confluo_hub::Clock;
-use confluo_protocol::{CloseCode, Message};
+use confluo_protocol::{CloseCode, Message, SyncMessage, UpdateV1};
 use confluo_store::DocumentStore;
 use confluo_ws::Opcode;
 use futures_util::future::join_all;
@@ -55,6 +55,28 @@ async fn fr5_4400_what_is_not_this_protocol_closes_its_sender_and_nobody_else() 
     add(&bystander, "still here").await;
     soon(bystander.wait_on_disk()).await.unwrap();
     assert_eq!(bystander.watch_status().borrow().times_synced, 1, "it was never disturbed");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fr2_fr5_all_that_stands_before_the_nonsense_of_a_frame_is_taken_in_its_order() {
+    let server = Server::start(faulty(), quick()).await;
+    let reader = server.synced("notes").await;
+    let doc = Doc::new();
+    let list = doc.get_or_insert_array("items");
+    let mut frame = Vec::new();
+    for item in ["one", "two", "three"] {
+        let mut edit = doc.transact_mut();
+        list.push_back(&mut edit, item);
+        let update = UpdateV1(edit.encode_update_v1().into());
+        frame.extend_from_slice(&Message::Sync(SyncMessage::Update(update)).encode());
+    }
+    frame.extend_from_slice(&[0, 9]);
+    let mut raw = server.raw("/sync/notes").await;
+    raw.send_bytes(Opcode::Binary, &frame).await;
+    assert_eq!(raw.close_code().await, CloseCode::Malformed.code());
+    wait_for_item(&reader, "three").await;
+    assert_eq!(items(&reader).await, set(&["one", "three", "two"]));
     server.stop().await;
 }
 

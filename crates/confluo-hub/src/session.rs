@@ -173,8 +173,16 @@ impl<S: SessionSocket> Session<S> {
         let mut reader = Reader::new(frame);
         let mut first = None;
         while !reader.is_empty() {
-            let message = Message::read(&mut reader)
-                .map_err(|error| SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}")))?;
+            let message = match Message::read(&mut reader) {
+                Ok(message) => message,
+                Err(error) => {
+                    // What stands before it is taken, all of it and in its order.
+                    if let Some(first) = first {
+                        self.unread.push_front(first);
+                    }
+                    return Err(SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}")));
+                }
+            };
             if let Message::Awareness(payload) = &message {
                 cost += LEAST_AWARENESS_COST.saturating_sub(payload.len());
             }
