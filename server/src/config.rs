@@ -4,6 +4,7 @@
 //! `validate`. To add a setting: a field, a line with a comment in the defaults, a bound. Nothing else in the workspace
 //! reads the environment.
 
+mod app;
 mod audit;
 mod auth;
 mod awareness;
@@ -24,6 +25,7 @@ mod shutdown;
 mod store;
 mod tls;
 
+pub use app::AppConfig;
 pub use audit::{AuditConfig, AuditOutput};
 pub use awareness::AwarenessConfig;
 pub use byte_count::ByteCount;
@@ -74,6 +76,8 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
     /// What is logged, and how it looks.
     pub log: LogConfig,
+    /// What the embedded browser app is told.
+    pub app: AppConfig,
     /// Who may read the metrics.
     pub metrics: MetricsConfig,
     /// Where it is written down who did what.
@@ -99,6 +103,7 @@ impl Config {
         self.sessions.validate(problems);
         self.shutdown.validate(problems);
         self.log.validate(problems);
+        self.app.validate(problems);
         self.metrics.validate(problems);
         self.audit.validate(problems);
     }

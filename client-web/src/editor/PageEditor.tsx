@@ -9,6 +9,7 @@ import type { Person } from '../model/presence.ts'
 import type { Space } from '../model/space.ts'
 import { pageExtensions } from './extensions.ts'
 import { InsertImages, type StoreImage } from './insert-images.ts'
+import { OpenLinks } from './open-links.ts'
 import { SlashMenu } from './SlashMenu.tsx'
 import { Toolbar } from './Toolbar.tsx'
 import './page.css'
@@ -38,6 +39,7 @@ export default function PageEditor(props: PageEditorProps): ReactElement | null 
         CollaborationCaret.configure({ provider: { awareness }, user: { ...person }, render: renderCaret }),
         InsertImages.configure({ storeImage }),
         SlashMenu,
+        OpenLinks,
       ],
       editorProps: {
         attributes: {

@@ -4,6 +4,7 @@ import { type KeyboardEvent, type ReactElement, useEffect, useRef, useState } fr
 import { Icon } from '../parts/Icon.tsx'
 import { BLOCKS, type EditorCommand, LISTS, MARKS, TABLE } from './commands.ts'
 import { insertImages, type StoreImage } from './insert-images.ts'
+import { openLink } from './open-links.ts'
 
 interface ToolbarProps {
   editor: Editor
@@ -157,6 +158,7 @@ function ToolButton({ icon, label, keys, isPressed, isDisabled, onPress }: ToolB
 
 function LinkForm({ editor, onDone }: { editor: Editor; onDone: () => void }): ReactElement {
   const current: unknown = editor.getAttributes('link').href
+  const link = linkAtCaret(editor)
   const [address, setAddress] = useState(typeof current === 'string' ? current : '')
   const apply = (): void => {
     const chain = editor.chain().focus().extendMarkRange('link')
@@ -193,8 +195,25 @@ function LinkForm({ editor, onDone }: { editor: Editor; onDone: () => void }): R
       <button type="submit" className="button small primary">
         {address.trim() === '' ? 'Remove' : 'Set link'}
       </button>
+      {link !== null && (
+        <button
+          type="button"
+          className="button small"
+          onClick={() => openLink(link)}
+          title="Ctrl and a press on it"
+        >
+          Open
+        </button>
+      )}
     </form>
   )
+}
+
+/** The address as the page holds it, which is empty where the editor does not trust it. */
+function linkAtCaret(editor: Editor): string | null {
+  const { node } = editor.view.domAtPos(editor.state.selection.from)
+  const element = node instanceof Element ? node : node.parentElement
+  return element?.closest('a')?.href || null
 }
 
 /** One stop for Tab, arrows inside, as a toolbar does. */

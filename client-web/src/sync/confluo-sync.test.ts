@@ -325,6 +325,17 @@ test('while the endpoint is away a refused client waits, and comes back by itsel
   expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.new'])
 })
 
+test('a token that came another way is used at once, also where it had ended', () => {
+  const { sync } = client({ token: { initial: 'old' } })
+  server.open()
+  sync.useToken('second')
+  expect(server.sent).toContainEqual({ type: 2, text: 'second' })
+  server.socket.closeWith(4401)
+  expect(sync.status.kind).toBe('stopped')
+  sync.useToken('third')
+  expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.third'])
+})
+
 test('an expired token without a way to renew it is told as expired', () => {
   const { sync } = client({ token: { initial: tokenThatEnds(-5) } })
   server.socket.open()

@@ -132,6 +132,14 @@ export class ConfluoSync {
     this.connect()
   }
 
+  /** Goes on with a token that came another way, as from a link that was opened again. */
+  useToken(token: string): void {
+    this.#renewal.replace(token)
+    this.provider.protocols = tokenProtocols(token)
+    if (this.#isConnected) this.#sendToServer(encodeToken(token))
+    else this.reconnectNow()
+  }
+
   /** What the device says about its network: without one, waiting is called by its name. */
   setNetwork(hasNetwork: boolean): void {
     if (this.#hasNetwork === hasNetwork) return

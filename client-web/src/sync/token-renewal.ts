@@ -54,6 +54,12 @@ export class TokenRenewal {
     this.#cancel()
   }
 
+  /** Goes on with a token that came another way. */
+  replace(token: string): void {
+    this.#token = token
+    this.#plan()
+  }
+
   /** Who asks while an answer is awaited gets that answer. */
   renew(): Promise<Renewal> {
     this.#running ??= this.#ask().then((answer) => {

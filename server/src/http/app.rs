@@ -6,6 +6,7 @@
 mod negotiation;
 
 use std::borrow::Cow;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -13,11 +14,22 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-/// What the page may do: everything from this server, nothing from elsewhere. Styles may stand inline, as editors set
-/// them on elements; scripts may not.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; \
-    manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+use self::negotiation::Encoding;
+use crate::config::AppConfig;
+
+/// What the page may do: everything from this server, nothing from elsewhere but, where configured, fresh tokens. Styles
+/// may stand inline, as editors set them on elements; scripts may not.
+fn content_security_policy(token_origin: Option<&str>) -> String {
+    let token_origin = token_origin.map(|origin| format!(" {origin}")).unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; \
+         font-src 'self' data:; connect-src 'self' data: blob:{token_origin}; worker-src 'self' blob:; \
+         manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+/// The page names here where fresh tokens come from.
+const TOKEN_REFRESH: &[u8] = br#"name="confluo-token-refresh" content=""#;
 
 const WITHOUT_APP: &str = include_str!("app/without-app.html");
 
@@ -27,17 +39,20 @@ const WITHOUT_APP: &str = include_str!("app/without-app.html");
 struct Built;
 
 /// Answers any request that is neither a route nor a document.
-pub(super) fn serve(request: &Request) -> Response {
-    serve_from::<Built>(request)
+pub(super) fn serve(request: &Request, config: &AppConfig) -> Response {
+    serve_from::<Built>(request, config)
 }
 
-fn serve_from<A: RustEmbed>(request: &Request) -> Response {
+fn serve_from<A: RustEmbed>(request: &Request, config: &AppConfig) -> Response {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
     let path = request.uri().path().trim_start_matches('/');
     let mut response = match file_of::<A>(path) {
-        Some((name, file)) => answer_with::<A>(name, file, request.headers()),
+        Some((name, file)) => match &config.token_refresh_url {
+            Some(url) if name == "index.html" => page_that_renews(&file, url, request.headers()),
+            _ => answer_with::<A>(name, file, request.headers()),
+        },
         None if is_page(path) => {
             ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], WITHOUT_APP)
                 .into_response()
@@ -45,7 +60,9 @@ fn serve_from<A: RustEmbed>(request: &Request) -> Response {
         None => (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    if let Ok(policy) = HeaderValue::from_str(&content_security_policy(config.foreign_origin().as_deref())) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
@@ -61,18 +78,36 @@ fn file_of<A: RustEmbed>(path: &str) -> Option<(&str, EmbeddedFile)> {
     A::get(name).map(|file| (name, file))
 }
 
+/// The page with what it is told, which is too small to be worth compressing anew.
+fn page_that_renews(file: &EmbeddedFile, url: &str, headers: &HeaderMap) -> Response {
+    let page = &file.data;
+    let found = page.windows(TOKEN_REFRESH.len()).position(|window| window == TOKEN_REFRESH);
+    let (before, after) = page.split_at(found.map_or(page.len(), |at| at + TOKEN_REFRESH.len()));
+    let value_bytes = after.iter().position(|&byte| byte == b'"').unwrap_or_default();
+    let told = if found.is_some() { url } else { "" };
+    let content = [before, told.as_bytes(), &after[value_bytes..]].concat();
+    let etag = format!("\"{:016x}\"", BuildHasherDefault::<DefaultHasher>::default().hash_one(&content));
+    answer("index.html", None, &etag, content.into(), headers)
+}
+
 fn answer_with<A: RustEmbed>(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
     let (encoding, file) = negotiation::accepted(headers)
         .find_map(|encoding| Some((Some(encoding), A::get(&format!("{name}.{}", encoding.extension()))?)))
         .unwrap_or((None, file));
     let etag = etag_of(&file);
-    let caching = if is_immutable(name) { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let content = match file.data {
+    answer(name, encoding, &etag, content_of(file), headers)
+}
+
+fn content_of(file: EmbeddedFile) -> Bytes {
+    match file.data {
         Cow::Borrowed(embedded) => Bytes::from_static(embedded),
         Cow::Owned(read) => Bytes::from(read),
-    };
-    let unchanged = negotiation::has_current(headers, &etag);
-    let mut response = if unchanged {
+    }
+}
+
+fn answer(name: &str, encoding: Option<Encoding>, etag: &str, content: Bytes, headers: &HeaderMap) -> Response {
+    let caching = if is_immutable(name) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response = if negotiation::has_current(headers, etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         let mut response = Response::new(Body::from(content));
@@ -85,7 +120,7 @@ fn answer_with<A: RustEmbed>(name: &str, file: EmbeddedFile, headers: &HeaderMap
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
+    if let Ok(etag) = HeaderValue::from_str(etag) {
         headers.insert(header::ETAG, etag);
     }
     response

@@ -51,7 +51,7 @@ pub fn router(state: AppState) -> Router {
 
 async fn document_or_app(State(state): State<AppState>, request: Request) -> Response {
     if !asks_for_websocket(request.headers()) {
-        return app::serve(&request);
+        return app::serve(&request, &state.config.app);
     }
     let (mut parts, _body) = request.into_parts();
     let Some(connection) = parts.extensions.remove::<Connection>() else {

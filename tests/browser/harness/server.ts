@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,19 +15,21 @@ export class Server {
   readonly #address: string
   readonly #dataFolder: string
   readonly #settings: Record<string, string>
+  readonly #config: string
   #process: ChildProcess | null = null
   #log = ''
 
-  private constructor(port: number, address: string, settings: Record<string, string>) {
+  private constructor(port: number, address: string, settings: Record<string, string>, config: string) {
     this.port = port
     this.#address = address
     this.#settings = settings
+    this.#config = config
     this.#dataFolder = mkdtempSync(join(tmpdir(), 'confluo-browser-'))
   }
 
-  /** `settings` go into the environment, as `CONFLUO__SECTION__KEY`. */
-  static async start(settings: Record<string, string> = {}, address = '127.0.0.1'): Promise<Server> {
-    const server = new Server(await freePort(), address, settings)
+  /** `settings` go into the environment, as `CONFLUO__SECTION__KEY`; `config` is the text of a configuration file. */
+  static async start(settings: Record<string, string> = {}, address = '127.0.0.1', config = ''): Promise<Server> {
+    const server = new Server(await freePort(), address, settings, config)
     await server.start()
     return server
   }
@@ -45,15 +47,22 @@ export class Server {
     return `http://${lan.address}:${this.port}`
   }
 
+  /** What it has logged since it was started. */
+  get log(): string {
+    return this.#log
+  }
+
   /** Runs a command of the binary on the data folder; the server must not run meanwhile. */
   async command(...args: string[]): Promise<void> {
     await promisify(execFile)(binary(), [...args, '--data-dir', this.#dataFolder])
   }
 
   async start(): Promise<void> {
+    const config = `${this.#dataFolder}.toml`
+    writeFileSync(config, this.#config)
     const child = spawn(
       binary(),
-      ['serve', '--data-dir', this.#dataFolder],
+      ['serve', '--config', config, '--data-dir', this.#dataFolder],
       { env: { ...process.env, CONFLUO__SERVER__LISTEN: `${this.#address}:${this.port}`, ...this.#settings }, stdio: ['ignore', 'pipe', 'pipe'] },
     )
     this.#process = child
@@ -74,7 +83,7 @@ export class Server {
   /** Ends it and removes its data. */
   async stop(): Promise<void> {
     await this.#end('SIGTERM')
-    rmSync(this.#dataFolder, { recursive: true, force: true })
+    for (const left of [this.#dataFolder, `${this.#dataFolder}.toml`]) rmSync(left, { recursive: true, force: true })
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -2,6 +2,7 @@ import type { Editor } from '@tiptap/core'
 import { type ReactElement, useRef } from 'react'
 import type { Theme, View } from '../../local/settings.ts'
 import type { Peer, Person } from '../../model/presence.ts'
+import type { SpaceName } from '../../model/space-name.ts'
 import { MAX_TITLE_CHARACTERS, writeTitle } from '../../model/title.ts'
 import { Icon, type IconName } from '../../parts/Icon.tsx'
 import { Mark } from '../../parts/Logo.tsx'
@@ -13,7 +14,7 @@ import { Avatars } from './Avatars.tsx'
 import { useText } from './hooks.ts'
 import { StatusLine } from './StatusLine.tsx'
 import type { SpaceSession } from './session.ts'
-import { hasTokenInAddress } from './token-from-link.ts'
+import { tokenOf } from './token-from-link.ts'
 import { downloadBoard, downloadPage, downloadSpace, IMPORTABLE, importFile } from './transfer.ts'
 
 interface HeaderProps {
@@ -148,6 +149,7 @@ function ViewSwitch({
 function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
   const { session, editor, board, theme } = props
   const { name } = session
+  const token = tokenOf(name)
   const page = (label: string, format: 'md' | 'html' | 'json') => ({
     label,
     icon: 'download' as const,
@@ -176,6 +178,15 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
           disabled: editor === null,
           run: () => window.print(),
         },
+        ...(token === null
+          ? []
+          : [
+              {
+                label: 'Copy link with my key',
+                icon: 'share' as const,
+                run: () => void shareKey(name, token),
+              },
+            ]),
         { label: 'Keyboard', icon: 'keyboard', hint: 'Alt /', run: props.onShortcuts },
       ],
     },
@@ -199,10 +210,21 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
   ]
 }
 
-/** The link without its fragment: a key in it is mine, and not for passing on by accident. */
-async function share({ name }: SpaceSession): Promise<void> {
-  const link = `${window.location.origin}${spacePath(name)}`
-  const note = hasTokenInAddress() ? ' It does not contain your key.' : ''
+/** The link without a key: that is mine, and not for passing on by accident. */
+function share({ name }: SpaceSession): Promise<void> {
+  const note = tokenOf(name) === null ? '' : ' It does not contain your key.'
+  return copyLink(spacePath(name), note)
+}
+
+function shareKey(name: SpaceName, token: string): Promise<void> {
+  return copyLink(
+    `${spacePath(name)}#${new URLSearchParams({ token })}`,
+    ' Whoever has it can do what you can.',
+  )
+}
+
+async function copyLink(path: string, note: string): Promise<void> {
+  const link = `${window.location.origin}${path}`
   try {
     await navigator.clipboard.writeText(link)
     say(`Link copied.${note}`)

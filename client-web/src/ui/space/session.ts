@@ -3,7 +3,7 @@ import { type LocalCopy, openLocalCopy } from '../../local/local-copy.ts'
 import { Space } from '../../model/space.ts'
 import type { SpaceName } from '../../model/space-name.ts'
 import { ConfluoSync } from '../../sync/index.ts'
-import { tokenSource } from './token-from-link.ts'
+import { tokenSource, watchLink } from './token-from-link.ts'
 
 /** An open space: its document, who is there, what this browser keeps of it, and the way to the server. */
 export interface SpaceSession {
@@ -36,7 +36,7 @@ export async function openSession(name: SpaceName, signal: AbortSignal): Promise
     lineage: localCopy?.lineage ?? null,
     onLineage: (lineage) => localCopy?.keepLineage(lineage),
     unsaved: localCopy?.unsaved ?? 0,
-    token: tokenSource(),
+    token: tokenSource(name),
   })
   sync.subscribe(() => localCopy?.keepUnsaved(sync.unsaved))
   sync.setNetwork(navigator.onLine)
@@ -44,6 +44,7 @@ export async function openSession(name: SpaceName, signal: AbortSignal): Promise
   const onVisible = (): void => {
     if (!document.hidden && sync.status.kind === 'reconnecting') sync.reconnectNow()
   }
+  watchLink(name, (token) => sync.useToken(token), signal)
   window.addEventListener('online', onNetwork)
   window.addEventListener('offline', onNetwork)
   document.addEventListener('visibilitychange', onVisible)

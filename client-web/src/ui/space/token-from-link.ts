@@ -1,35 +1,57 @@
+import type { SpaceName } from '../../model/space-name.ts'
 import { fetchToken, type TokenSource } from '../../sync/index.ts'
 
 const KEY = 'token'
+
+/** Going home and back within the app must not cost the token of a space. */
+const tokens = new Map<SpaceName, string>()
 
 /**
  * The token in the link's fragment (`#token=…`), which browsers send to no server and write to no log. It stays in
  * memory and in the address bar, because a reload must find it again; a fresh one takes its place there.
  */
-export function tokenSource(): TokenSource {
+export function tokenSource(space: SpaceName): TokenSource {
+  const initial = tokenInAddress() ?? tokens.get(space) ?? null
+  if (initial !== null) tokens.set(space, initial)
   const endpoint =
     document.querySelector<HTMLMetaElement>('meta[name="confluo-token-refresh"]')?.content ?? ''
-  const initial = readFragment().get(KEY)
   if (endpoint === '') return { initial }
   return {
     initial,
     async refresh(old) {
       const fresh = await fetchToken(endpoint, old)
-      if (fresh !== null && old !== null) replaceInAddress(old, fresh)
+      if (fresh !== null) keepFresh(space, old, fresh)
       return fresh
     },
   }
 }
 
-export function hasTokenInAddress(): boolean {
-  return readFragment().has(KEY)
+/** The token to share a space with, for who has one and wants to pass it on. */
+export function tokenOf(space: SpaceName): string | null {
+  return tokens.get(space) ?? null
 }
 
-function replaceInAddress(old: string, fresh: string): void {
+/** Opening another link to the space that is open changes the fragment only, and loads nothing. */
+export function watchLink(space: SpaceName, onToken: (token: string) => void, signal: AbortSignal): void {
+  const look = (): void => {
+    const token = tokenInAddress()
+    if (token === null || token === tokens.get(space)) return
+    tokens.set(space, token)
+    onToken(token)
+  }
+  window.addEventListener('hashchange', look, { signal })
+}
+
+function keepFresh(space: SpaceName, old: string | null, fresh: string): void {
+  tokens.set(space, fresh)
   const fragment = readFragment()
-  if (fragment.get(KEY) !== old) return
+  if (old === null || fragment.get(KEY) !== old) return
   fragment.set(KEY, fresh)
   window.history.replaceState(window.history.state, '', `#${fragment}`)
+}
+
+function tokenInAddress(): string | null {
+  return readFragment().get(KEY) || null
 }
 
 function readFragment(): URLSearchParams {

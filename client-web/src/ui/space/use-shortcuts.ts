@@ -17,6 +17,7 @@ export const SHORTCUTS: readonly { keys: string; does: string }[] = [
   { keys: '# ## ###, -, 1., [ ], >, ```', does: 'Markdown at the start of a line (page)' },
   { keys: 'Ctrl B, Ctrl I, Ctrl U', does: 'Bold, italic, underline (page)' },
   { keys: 'Ctrl K', does: 'Link (page)' },
+  { keys: 'Ctrl and a press', does: 'Open a link (page)' },
   { keys: 'Ctrl Z, Ctrl Shift Z', does: 'Undo and redo your own edits' },
   { keys: 'V R O A T P', does: 'Select, rectangle, ellipse, arrow, text, pen (whiteboard)' },
   { keys: '?', does: 'All keys of the whiteboard (whiteboard)' },

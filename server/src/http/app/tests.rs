@@ -17,7 +17,7 @@ fn ask<A: RustEmbed>(path: &str, header: Option<(header::HeaderName, &str)>) -> 
     if let Some((name, value)) = header {
         request = request.header(name, value);
     }
-    serve_from::<A>(&request.body(Body::empty()).unwrap())
+    serve_from::<A>(&request.body(Body::empty()).unwrap(), &AppConfig::default())
 }
 
 fn header_of(response: &Response, name: header::HeaderName) -> &str {
@@ -74,4 +74,20 @@ async fn without_an_app_the_page_says_how_to_get_it() {
     assert_eq!(response.status(), StatusCode::OK);
     let page = body_of(response).await;
     assert!(String::from_utf8_lossy(&page).contains("cargo xtask serve"));
+}
+
+#[tokio::test]
+async fn the_page_is_told_where_fresh_tokens_come_from_and_may_ask_there() {
+    let ask = |url: &str| {
+        let config = AppConfig { token_refresh_url: Some(url.to_owned()) };
+        serve_from::<SmallApp>(&http::Request::get("/s/notes").body(Body::empty()).unwrap(), &config)
+    };
+    let (here, elsewhere) = (ask("/api/token"), ask("https://id.example.org/token"));
+    assert_ne!(header_of(&here, header::ETAG), header_of(&elsewhere, header::ETAG));
+    let policy = |response| header_of(response, header::CONTENT_SECURITY_POLICY).to_owned();
+    assert!(policy(&here).contains("connect-src 'self' data: blob:;"));
+    assert!(policy(&elsewhere).contains("connect-src 'self' data: blob: https://id.example.org;"));
+    assert_eq!(header_of(&here, header::CACHE_CONTROL), "no-cache");
+    let page = String::from_utf8(body_of(elsewhere).await.into()).unwrap();
+    assert!(page.contains(r#"<meta name="confluo-token-refresh" content="https://id.example.org/token">"#), "{page}");
 }
