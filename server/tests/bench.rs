@@ -31,6 +31,8 @@ impl Comparison {
             command = ["{confluo}", "serve", "--listen", "127.0.0.1:{port}", "--data-dir", "{data}"]
             version = ["{confluo}", "--version"]
             url = "ws://127.0.0.1:{port}/sync/{room}"
+            metrics = "http://127.0.0.1:{port}/metrics"
+            environment = [["CONFLUO__ROOMS__LINGER", "0 s"]]
             [[server]]
             name = "broken"
             command = ["{confluo}", "no-such-command"]
@@ -103,4 +105,34 @@ fn a_comparison_is_made_in_pieces_and_keeps_what_failed() {
 
     let (again, progress) = comparison.made(&["--resume", "--runs", "0"]);
     assert_eq!((again, progress), (table, "trace is not measured: it needs --trace FILE\n".to_owned()));
+}
+
+#[test]
+fn a_server_with_metrics_tells_its_flushes_and_that_nothing_is_left() {
+    let comparison = Comparison::of(
+        r#"
+        [[row]]
+        name = "flush"
+        figures = ["flush_mean", "flushes"]
+        load = { mode = "fanout", clients = 2, writers = 1, rate = 50.0, warmup_seconds = 0.0, seconds = 0.2 }
+        [[row]]
+        name = "leave"
+        figures = ["documents_open", "sessions", "tasks_left_behind"]
+        [row.load]
+        mode = "leave"
+        rooms = 2
+        clients = 2
+        rate = 20.0
+        seconds = 0.2
+        times = 1
+        # It returns as soon as nothing is held, whatever became of the memory.
+        settle_seconds = 60.0
+        memory_back_percent = 1000.0
+        "#,
+    );
+    let (table, _) = comparison.made(&["--servers", "confluo"]);
+    assert!(table.contains("| flush | flush mean | – | ") && table.contains(" ms | – |"), "{table}");
+    for figure in ["documents open", "sessions", "tasks left behind"] {
+        assert!(table.contains(&format!("| leave | {figure} | – | 0 | – |")), "{table}");
+    }
 }

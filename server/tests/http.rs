@@ -122,6 +122,7 @@ async fn metrics_are_open_metrics_text() {
         "confluo_commit_seconds_bucket{le=\"0.005\"} 1\n",
         "confluo_commit_seconds_bucket{le=\"+Inf\"} 1\n",
         "confluo_commit_seconds_count 1\n",
+        "# TYPE confluo_tasks gauge\n",
         "confluo_build_info{version=",
         "# EOF\n",
     ] {

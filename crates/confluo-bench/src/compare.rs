@@ -17,7 +17,7 @@ pub use machine::Machine;
 pub use record::{Compared, Measurement, Outcome};
 pub use table::{Cell, MeasuredRow};
 
-use crate::{BenchError, ProcessId, Progress, Report, Target, Workload};
+use crate::{BenchError, MetricsAddress, ProcessId, Progress, Report, Target, Workload};
 use process::{Place, ServerProcess};
 
 /// What of a list is measured.
@@ -108,7 +108,8 @@ fn measure(
     let running = ServerProcess::start(server, place)?;
     process::pin_this_thread(tool_cpu)?;
     let url = place.fill(&server.url, running.data());
-    let target = Target::new(&url, server.dialect, Some(ProcessId(running.id())))?;
+    let metrics = server.metrics.as_ref().map(|url| MetricsAddress::new(&place.fill(url, running.data())));
+    let target = Target::new(&url, server.dialect, Some(ProcessId(running.id())))?.with_metrics(metrics.transpose()?);
     load.run_blocking(&target, progress)
 }
 

@@ -65,6 +65,14 @@ pub enum BenchError {
         #[source]
         source: io::Error,
     },
+    /// A server does not tell its metrics.
+    #[error("{address} did not answer with metrics: {answer}")]
+    Metrics {
+        /// Where they were asked for.
+        address: String,
+        /// The first line of the answer.
+        answer: String,
+    },
     /// A file could not be read or written.
     #[error("cannot use the file {}", path.display())]
     File {

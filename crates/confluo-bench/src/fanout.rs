@@ -13,6 +13,7 @@ use crate::{
     clock::{now, seconds_since},
     connection::Connection,
     crowd::{Crowd, OPENING_AT_ONCE},
+    metrics::Metrics,
     report::Meter,
     stamp::MAX_WRITERS,
 };
@@ -72,6 +73,17 @@ pub async fn run(config: &FanoutConfig, target: &Target, progress: &Progress) ->
     Ok(report)
 }
 
+/// All rooms. Rooms and members know each other, so somebody must say when the connections end.
+struct Rooms(Vec<Rc<Room>>);
+
+impl Drop for Rooms {
+    fn drop(&mut self) {
+        for room in &self.0 {
+            room.let_all_go();
+        }
+    }
+}
+
 pub(crate) async fn measure(
     config: &FanoutConfig,
     target: &Target,
@@ -82,13 +94,16 @@ pub(crate) async fn measure(
     config.validate()?;
     let tally = Rc::new(RefCell::new(Tally::default()));
     let mut crowd = Crowd::default();
-    let rooms = open_rooms(config, target, progress, &tally, &mut crowd).await?;
+    let rooms = Rooms((0..config.rooms).map(|_| Rc::new(Room::new(config, Rc::clone(&tally)))).collect());
+    let rooms = &rooms.0;
+    open_rooms(config, target, progress, rooms, &mut crowd).await?;
 
     let writing = now();
     for (index, room) in rooms.iter().enumerate() {
         room.start_writing(config, index, &mut crowd)?;
     }
     crowd.until(time::sleep(Duration::from_secs_f64(config.warmup_seconds))).await?;
+    let metrics_before = read_metrics(target).await?;
     let meter = Meter::start(target)?;
     tally.borrow_mut().start();
     let measuring = now();
@@ -104,12 +119,13 @@ pub(crate) async fn measure(
     }
     let seconds = seconds_since(measuring);
     let sent_while_measuring = tally.borrow().updates;
-    for room in &rooms {
+    for room in rooms {
         room.stop_writing();
         room.release_all();
     }
-    drain(&rooms, &tally, &mut crowd).await?;
+    drain(rooms, &tally, &mut crowd).await?;
     let cost = meter.read()?;
+    let metrics_after = read_metrics(target).await?;
 
     if let Some(pausing) = &pausing {
         pausing.push_figures(&tally, target, report);
@@ -123,6 +139,9 @@ pub(crate) async fn measure(
     report.push("deliveries", tally.deliveries as f64, "");
     report.push_latency(&tally.latency);
     report.push_cost(&cost, "cpu_per_delivery", tally.deliveries);
+    if let (Some(before), Some(after)) = (&metrics_before, &metrics_after) {
+        report.push_flush(before, after);
+    }
     report.push("frames", tally.frames as f64, "");
     report.push("megabytes", tally.bytes as f64 / 1e6, "MB");
     report.push("again", tally.again as f64, "");
@@ -131,14 +150,20 @@ pub(crate) async fn measure(
     Ok(())
 }
 
+async fn read_metrics(target: &Target) -> Result<Option<Metrics>, BenchError> {
+    match &target.metrics {
+        Some(address) => address.read().await.map(Some),
+        None => Ok(None),
+    }
+}
+
 async fn open_rooms(
     config: &FanoutConfig,
     target: &Target,
     progress: &Progress,
-    tally: &Rc<RefCell<Tally>>,
+    rooms: &[Rc<Room>],
     crowd: &mut Crowd,
-) -> Result<Vec<Rc<Room>>, BenchError> {
-    let rooms: Vec<_> = (0..config.rooms).map(|_| Rc::new(Room::new(config, Rc::clone(tally)))).collect();
+) -> Result<(), BenchError> {
     let total = config.rooms * config.clients;
     let mut opened = 0;
     // Room by room in turn, so that the load on the server is as even while opening as it is afterwards.
@@ -152,13 +177,13 @@ async fn open_rooms(
             crowd.add(listener.listen(u64::MAX, move |connection, heard, at| member.hear(connection, heard, at)));
             opened += 1;
             if opened % OPENING_AT_ONCE == 0 || opened == total {
-                let here = Room::joined(&rooms);
+                let here = Room::joined(rooms);
                 crowd.until_within(Duration::from_secs(60), "joining", here.reach(opened as u64)).await?;
                 progress.say(&format!("{opened} of {total} clients have joined"));
             }
         }
     }
-    Ok(rooms)
+    Ok(())
 }
 
 /// Waits until everybody has everything, or until nothing comes any more.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use confluo_protocol::Writer;
 use serde::{Deserialize, Serialize};
 
-use crate::{BenchError, process::ProcessId};
+use crate::{BenchError, MetricsAddress, process::ProcessId};
 
 /// A server under load.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Target {
     pub dialect: Dialect,
     /// Its process, if its cost is wanted.
     pub process: Option<ProcessId>,
+    /// Where it tells its metrics, as Confluo does, if they are wanted.
+    pub metrics: Option<MetricsAddress>,
     /// Sets the rooms of this run apart from those of any other, so that a server that stores starts with empty documents.
     pub(crate) run: u32,
 }
@@ -62,7 +64,13 @@ impl Target {
         }
         let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
         let template = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
-        Ok(Self { authority, template, dialect, process, run: rand::random() })
+        Ok(Self { authority, template, dialect, process, metrics: None, run: rand::random() })
+    }
+
+    /// The same server, which also tells its metrics.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Option<MetricsAddress>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The same server, with rooms that no run has used.

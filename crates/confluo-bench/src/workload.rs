@@ -11,6 +11,7 @@ use crate::{
     fanout::{self, FanoutConfig},
     idle::{self, IdleConfig},
     join::{self, JoinConfig},
+    leave::{self, LeaveConfig},
     presence::{self, PresenceConfig},
     replay::{self, ReplayConfig},
     slow::{self, SlowConfig},
@@ -28,6 +29,7 @@ pub enum Workload {
     Replay(ReplayConfig),
     Churn(ChurnConfig),
     Slow(SlowConfig),
+    Leave(LeaveConfig),
 }
 
 impl Workload {
@@ -56,6 +58,7 @@ impl Workload {
                     Self::Replay(config) => replay::run(config, target, progress).await,
                     Self::Churn(config) => churn::run(config, target, progress).await,
                     Self::Slow(config) => slow::run(config, target, progress).await,
+                    Self::Leave(config) => leave::run(config, target, progress).await,
                 }
             })
             .await

@@ -7,9 +7,9 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use confluo_bench::{
-    BenchError, Dialect, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig, fanout::FanoutConfig,
-    floor::Floor, idle::IdleConfig, join::JoinConfig, plot, presence::PresenceConfig, replay::ReplayConfig,
-    slow::SlowConfig,
+    BenchError, Dialect, MetricsAddress, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig,
+    fanout::FanoutConfig, floor::Floor, idle::IdleConfig, join::JoinConfig, leave::LeaveConfig, plot,
+    presence::PresenceConfig, replay::ReplayConfig, slow::SlowConfig,
 };
 
 /// Measure a y-websocket server: what it carries, how fast, at what cost, and whether it loses anything.
@@ -130,6 +130,29 @@ enum Mode {
         #[arg(long, default_value_t = 60.0)]
         stop_seconds: f64,
     },
+    /// Everybody comes, edits and leaves: what the server still holds afterwards.
+    Leave {
+        #[command(flatten)]
+        target: TargetArgs,
+        /// Documents.
+        #[arg(long, default_value_t = 500)]
+        rooms: usize,
+        /// Clients in each; all write.
+        #[arg(long, default_value_t = 4)]
+        clients: usize,
+        /// Updates a second of each.
+        #[arg(long, default_value_t = 2.0)]
+        rate: f64,
+        /// Seconds for which they write.
+        #[arg(long, default_value_t = 10.0)]
+        seconds: f64,
+        /// How often they come and leave.
+        #[arg(long, default_value_t = 2)]
+        times: usize,
+        /// The most seconds that the server gets to let go of what it held.
+        #[arg(long, default_value_t = 60.0)]
+        settle_seconds: f64,
+    },
     /// Be the relay that does nothing, to compare with. Ends with the process.
     Floor {
         /// Where to listen.
@@ -152,6 +175,9 @@ struct TargetArgs {
     /// Its process id, to measure CPU time and memory (Linux, same machine).
     #[arg(long)]
     pid: Option<u32>,
+    /// Where a Confluo server tells its metrics, for the time of a flush and what is held.
+    #[arg(long, value_name = "http://HOST:PORT/metrics")]
+    metrics: Option<String>,
     /// Print JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -213,6 +239,11 @@ impl Mode {
                 let config = SlowConfig { clients, writers, rate, window, around_seconds, stop_seconds };
                 measure(&target, &Workload::Slow(config))
             }
+            Mode::Leave { target, rooms, clients, rate, seconds, times, settle_seconds } => {
+                let visit = LeaveConfig { rooms, clients, rate, seconds, ..LeaveConfig::default() };
+                let config = LeaveConfig { times, settle_seconds, ..visit };
+                measure(&target, &Workload::Leave(config))
+            }
             Mode::Floor { listen } => serve_floor(&listen),
             Mode::Compare(compare) => compare.run(),
         }
@@ -221,7 +252,8 @@ impl Mode {
 
 impl TargetArgs {
     fn target(&self) -> Result<Target, BenchError> {
-        Target::new(&self.url, self.dialect, self.pid.map(ProcessId))
+        let metrics = self.metrics.as_deref().map(MetricsAddress::new).transpose()?;
+        Ok(Target::new(&self.url, self.dialect, self.pid.map(ProcessId))?.with_metrics(metrics))
     }
 }
 

@@ -15,6 +15,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
+use tokio::runtime::Handle;
 
 use super::AppState;
 use crate::access::KeyCounts;
@@ -105,6 +106,11 @@ impl Collector for HubCollector {
         for (name, help, gauge) in GAUGES {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(gauge(hub).get()).encode(metric)?;
+        }
+        if let Ok(runtime) = Handle::try_current() {
+            let metric = encoder.encode_descriptor("tasks", "Tasks alive now", None, MetricType::Gauge)?;
+            let tasks = i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX);
+            ConstGauge::new(tasks).encode(metric)?;
         }
         for (name, help, counter) in COUNTERS {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

@@ -43,6 +43,8 @@ pub struct Comparand {
     pub version: Vec<String>,
     /// Its address, with `{room}`.
     pub url: String,
+    /// Where it tells its metrics, as Confluo does.
+    pub metrics: Option<String>,
     /// What it speaks.
     #[serde(default)]
     pub dialect: Dialect,

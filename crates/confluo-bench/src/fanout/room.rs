@@ -168,6 +168,10 @@ impl Room {
         members.last().is_some_and(|(_, member)| has(member))
     }
 
+    pub(crate) fn let_all_go(&self) {
+        self.members.borrow_mut().clear();
+    }
+
     pub(crate) fn release_all(&self) {
         for (connection, _) in self.members.borrow().iter() {
             connection.release();

@@ -8,7 +8,8 @@ use std::{sync::mpsc, thread};
 
 use confluo_bench::{
     Dialect, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig, fanout::FanoutConfig, floor::Floor,
-    idle::IdleConfig, join::JoinConfig, presence::PresenceConfig, replay::ReplayConfig, slow::SlowConfig,
+    idle::IdleConfig, join::JoinConfig, leave::LeaveConfig, presence::PresenceConfig, replay::ReplayConfig,
+    slow::SlowConfig,
 };
 
 /// A relay on a thread of its own; it ends with the test's process.
@@ -105,6 +106,22 @@ fn visitors_come_and_go() {
         let config = ChurnConfig { visitors: 3, rooms: 2, seconds: 0.3, settle_seconds: 0.0 };
         let report = run(&Workload::Churn(config), &target);
         assert!(value(&report, "visits_per_second") > 0.0);
+    }
+}
+
+#[test]
+fn all_come_and_leave_twice() {
+    for target in [floor(), reference()] {
+        let config = LeaveConfig {
+            rooms: 2,
+            clients: 2,
+            rate: 50.0,
+            seconds: 0.2,
+            settle_seconds: 0.0,
+            ..LeaveConfig::default()
+        };
+        let report = run(&Workload::Leave(config), &target);
+        assert!(report.complete && report.figure("memory_left_behind").is_some(), "{report:?}");
     }
 }
 

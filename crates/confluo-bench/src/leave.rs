@@ -1,0 +1,143 @@
+//! Everybody comes, edits and leaves again: what the server still holds afterwards. Twice, because a leak grows with each time
+//! and what an allocator keeps does not.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time;
+
+use crate::{
+    BenchError, ProcessId, Progress, Report, Target,
+    clock::{now, seconds_since},
+    fanout::{self, FanoutConfig},
+    metrics::Metrics,
+};
+
+/// Who comes, and how long the server gets afterwards.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LeaveConfig {
+    /// Documents.
+    pub rooms: usize,
+    /// Clients in each; all write.
+    pub clients: usize,
+    /// Updates a second of each.
+    pub rate: f64,
+    /// Seconds for which they write.
+    pub seconds: f64,
+    /// How often they come and leave.
+    pub times: usize,
+    /// The most seconds that the server gets to let go of what it held.
+    pub settle_seconds: f64,
+    /// It is not waited longer when nothing is held and memory is within so many per cent of what it was.
+    pub memory_back_percent: f64,
+}
+
+impl Default for LeaveConfig {
+    fn default() -> Self {
+        Self {
+            rooms: 500,
+            clients: 4,
+            rate: 2.0,
+            seconds: 10.0,
+            times: 2,
+            settle_seconds: 60.0,
+            memory_back_percent: 20.0,
+        }
+    }
+}
+
+/// What a server holds.
+#[derive(Debug)]
+struct Holding {
+    resident_bytes: f64,
+    metrics: Option<Metrics>,
+}
+
+impl Holding {
+    async fn of(target: &Target) -> Result<Self, BenchError> {
+        // Metrics first: the server's answer is then behind it.
+        let metrics = match &target.metrics {
+            Some(address) => Some(address.read().await?),
+            None => None,
+        };
+        let usage = target.process.map(ProcessId::usage).transpose()?.unwrap_or_default();
+        Ok(Self { resident_bytes: usage.resident_bytes as f64, metrics })
+    }
+
+    fn value(&self, name: &str) -> Option<f64> {
+        self.metrics.as_ref()?.value(name)
+    }
+
+    fn tasks_since(&self, before: &Self) -> Option<f64> {
+        Some(self.value("confluo_tasks")? - before.value("confluo_tasks")?)
+    }
+
+    /// Without metrics nobody can know, and the server gets all its time.
+    fn has_let_go(&self, before: &Self, memory_back_percent: f64) -> bool {
+        let is_none = |count: Option<f64>| count.is_some_and(|count| count <= 0.0);
+        is_none(self.value("confluo_documents_open"))
+            && is_none(self.value("confluo_sessions"))
+            && is_none(self.tasks_since(before))
+            && self.resident_bytes <= before.resident_bytes * (1.0 + memory_back_percent / 100.0)
+    }
+}
+
+/// Measures it.
+pub async fn run(config: &LeaveConfig, target: &Target, progress: &Progress) -> Result<Report, BenchError> {
+    if config.times == 0 {
+        return Err(BenchError::Setting { setting: "times", rule: "must be at least 1" });
+    }
+    let mut report = Report::new("leave", target, config);
+    let visit = FanoutConfig {
+        rooms: config.rooms,
+        clients: config.clients,
+        writers: config.clients,
+        rate: Some(config.rate),
+        warmup_seconds: 0.0,
+        seconds: config.seconds,
+        ..FanoutConfig::default()
+    };
+    let before = Holding::of(target).await?;
+    let mut after = Vec::with_capacity(config.times);
+    let mut settled_after = 0.0;
+    for time in 1..=config.times {
+        // Documents of its own each time, as a server sees them in a week.
+        let target = target.with_new_rooms();
+        let mut visited = Report::new("fanout", &target, &visit);
+        fanout::measure(&visit, &target, progress, None, &mut visited).await?;
+        report.complete &= visited.complete;
+        let left = now();
+        let mut holding = Holding::of(&target).await?;
+        while !holding.has_let_go(&before, config.memory_back_percent) && seconds_since(left) < config.settle_seconds {
+            time::sleep(Duration::from_secs_f64(0.25_f64.min(config.settle_seconds))).await;
+            holding = Holding::of(&target).await?;
+            progress.say(&format!("all have left for the {time}. time, {:.0} s ago", seconds_since(left)));
+        }
+        settled_after = seconds_since(left);
+        after.push(holding);
+    }
+    push_figures(&mut report, &before, &after);
+    report.push("settled_after", settled_after, "s");
+    Ok(report)
+}
+
+fn push_figures(report: &mut Report, before: &Holding, after: &[Holding]) {
+    let (Some(first), Some(last)) = (after.first(), after.last()) else { return };
+    for (name, count) in [
+        ("documents_open", last.value("confluo_documents_open")),
+        ("sessions", last.value("confluo_sessions")),
+        ("tasks_left_behind", last.tasks_since(before)),
+    ] {
+        if let Some(count) = count {
+            report.push(name, count, "");
+        }
+    }
+    if before.resident_bytes > 0.0 {
+        let percent = |than: &Holding| (last.resident_bytes / than.resident_bytes - 1.0) * 100.0;
+        report.push("memory_before", before.resident_bytes / 1e6, "MB");
+        report.push("memory_after", last.resident_bytes / 1e6, "MB");
+        report.push("memory_left_behind", percent(before), "%");
+        report.push("memory_grown_from_first_time_to_last", percent(first), "%");
+    }
+}
