@@ -24,7 +24,8 @@ pub struct RedbEngine {
 }
 
 impl RedbEngine {
-    pub(crate) fn open(config: RedbConfig) -> Result<Self, EngineError> {
+    /// The engine alone; [`crate::open`] makes a store of it.
+    pub fn open(config: RedbConfig) -> Result<Self, EngineError> {
         let database = open::open(&config)?;
         Ok(Self { config, database: RwLock::new(Some(database)) })
     }

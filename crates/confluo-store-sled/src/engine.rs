@@ -29,7 +29,8 @@ pub struct SledEngine {
 }
 
 impl SledEngine {
-    pub(crate) fn open(config: SledConfig) -> Result<Self, EngineError> {
+    /// The engine alone; [`crate::open`] makes a store of it.
+    pub fn open(config: SledConfig) -> Result<Self, EngineError> {
         let handles = open::open(&config)?;
         Ok(Self { config, handles: RwLock::new(Some(handles)) })
     }

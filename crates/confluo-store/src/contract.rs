@@ -2,6 +2,7 @@
 
 pub mod damage;
 pub mod disk_full;
+pub mod every_call;
 pub mod latency;
 pub mod old_store;
 pub mod power_cut;
