@@ -1,7 +1,7 @@
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import type { Plugin, Rollup } from 'vite'
 
-/** The budget of a first visit, before the whiteboard's own chunk, in bytes as gzip sends them. */
+/** The budget of a first visit's code and styles, before the whiteboard's own chunk, in bytes as gzip sends them. */
 const FIRST_LOAD_BUDGET_BYTES = 350_000
 
 interface Size {
@@ -21,16 +21,20 @@ export function sizeReport(): Plugin {
       const space = chunks.find((chunk) => chunk.name === 'SpacePage')
       const editor = chunks.find((chunk) => chunk.name === 'PageEditor')
       const whiteboard = chunks.find((chunk) => chunk.name === 'Whiteboard')
-      if (!entry || !space || !editor || !whiteboard)
+      const highlight = chunks.find((chunk) => chunk.name === 'highlight')
+      if (!entry || !space || !editor || !whiteboard || !highlight)
         throw new Error('size report: an expected chunk is missing')
 
       const home = closure(bundle, [entry])
       const firstLoad = closure(bundle, [entry, space, editor])
       const board = new Set([...closure(bundle, [whiteboard])].filter((name) => !firstLoad.has(name)))
+      const code = new Set([...closure(bundle, [highlight])].filter((name) => !firstLoad.has(name)))
       const rows: [string, Size][] = [
         ['home', total(bundle, home)],
         ['first load of a space', total(bundle, firstLoad)],
+        ['  its two fonts', total(bundle, latinFonts(bundle))],
         ['then the whiteboard', total(bundle, board)],
+        ['with the first code', total(bundle, code)],
       ]
       const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`.padStart(11)
       for (const [label, size] of rows) {
@@ -61,12 +65,22 @@ function closure(bundle: Rollup.OutputBundle, roots: Rollup.OutputChunk[]): Set<
   return names
 }
 
+/** A browser fetches the faces of other scripts only where the page holds them. */
+function latinFonts(bundle: Rollup.OutputBundle): Set<string> {
+  return new Set(Object.keys(bundle).filter((name) => /-latin-wght-normal-.*\.woff2$/.test(name)))
+}
+
 function total(bundle: Rollup.OutputBundle, names: Set<string>): Size {
   const size = { gzip: 0, brotli: 0 }
   for (const name of names) {
     const output = bundle[name]
     if (output === undefined) continue
     const bytes = Buffer.from(output.type === 'chunk' ? output.code : output.source)
+    if (name.endsWith('.woff2')) {
+      size.gzip += bytes.length
+      size.brotli += bytes.length
+      continue
+    }
     size.gzip += gzipSync(bytes, { level: 9 }).length
     size.brotli += brotliCompressSync(bytes).length
   }

@@ -7,6 +7,7 @@ import { type ReactElement, useEffect } from 'react'
 import type { Awareness } from 'y-protocols/awareness'
 import type { Person } from '../model/presence.ts'
 import type { Space } from '../model/space.ts'
+import { ContextBar } from './ContextBar.tsx'
 import { pageExtensions } from './extensions.ts'
 import { InsertImages, type StoreImage } from './insert-images.ts'
 import { OpenLinks } from './open-links.ts'
@@ -73,6 +74,7 @@ export default function PageEditor(props: PageEditorProps): ReactElement | null 
       <div className="page-scroll">
         <EditorContent editor={editor} />
       </div>
+      {isEditable && <ContextBar editor={editor} />}
     </div>
   )
 }

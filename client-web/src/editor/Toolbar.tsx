@@ -2,7 +2,7 @@ import type { Editor } from '@tiptap/core'
 import { useEditorState } from '@tiptap/react'
 import { type KeyboardEvent, type ReactElement, useEffect, useRef, useState } from 'react'
 import { Icon } from '../parts/Icon.tsx'
-import { BLOCKS, type EditorCommand, LISTS, MARKS, TABLE } from './commands.ts'
+import { BLOCKS, type EditorCommand, LISTS, MARKS } from './commands.ts'
 import { insertImages, type StoreImage } from './insert-images.ts'
 import { openLink } from './open-links.ts'
 
@@ -22,7 +22,6 @@ export function Toolbar({ editor, storeImage }: ToolbarProps): ReactElement {
         .filter((command) => command.isActive?.(current))
         .map((command) => command.name),
       isLink: current.isActive('link'),
-      isTable: current.isActive('table'),
       canUndo: current.can().undo(),
       canRedo: current.can().redo(),
     }),
@@ -59,72 +58,59 @@ export function Toolbar({ editor, storeImage }: ToolbarProps): ReactElement {
   )
 
   return (
-    <div className="toolbar" role="toolbar" aria-label="Formatting" onKeyDown={moveFocus}>
-      <ToolButton
-        icon="undo"
-        label="Undo my last edit"
-        keys="Ctrl+Z"
-        isDisabled={!active.canUndo}
-        onPress={() => editor.chain().focus().undo().run()}
-      />
-      <ToolButton
-        icon="redo"
-        label="Redo"
-        keys="Ctrl+Shift+Z"
-        isDisabled={!active.canRedo}
-        onPress={() => editor.chain().focus().redo().run()}
-      />
-      <span className="toolbar-gap" />
-      <select
-        aria-label="Paragraph style"
-        value={active.block}
-        onChange={(event) => BLOCKS[Number(event.target.value)]?.run(editor)}
-      >
-        {active.block === -1 && <option value={-1}>–</option>}
-        {BLOCKS.map((block, index) => (
-          <option key={block.name} value={index}>
-            {block.name}
-          </option>
-        ))}
-      </select>
-      {MARKS.map(button)}
-      <ToolButton
-        icon="link"
-        label="Link"
-        keys="Ctrl+K"
-        isPressed={active.isLink}
-        onPress={() => setLinking(!isLinking)}
-      />
-      <span className="toolbar-gap" />
-      {LISTS.filter((command) => !command.slashOnly).map(button)}
-      <ToolButton icon="image" label="Image" onPress={() => filePicker.current?.click()} />
-      <input
-        ref={filePicker}
-        type="file"
-        accept="image/*"
-        hidden
-        multiple
-        onChange={(event) => {
-          void insertImages(editor.view, [...(event.target.files ?? [])], storeImage, null)
-          event.target.value = ''
-        }}
-      />
-      {isLinking && <LinkForm editor={editor} onDone={() => setLinking(false)} />}
-      {active.isTable && (
-        <fieldset className="toolbar-table">
-          <legend className="visually-hidden">Table</legend>
-          {TABLE.map((command) => (
-            <button
-              key={command.name}
-              type="button"
-              className="button small"
-              onClick={() => command.run(editor)}
-            >
-              {command.name}
-            </button>
+    <div className="page-tools">
+      <div className="toolbar" role="toolbar" aria-label="Formatting" onKeyDown={moveFocus}>
+        <ToolButton
+          icon="undo"
+          label="Undo my last edit"
+          keys="Ctrl+Z"
+          isDisabled={!active.canUndo}
+          onPress={() => editor.chain().focus().undo().run()}
+        />
+        <ToolButton
+          icon="redo"
+          label="Redo"
+          keys="Ctrl+Shift+Z"
+          isDisabled={!active.canRedo}
+          onPress={() => editor.chain().focus().redo().run()}
+        />
+        <span className="toolbar-gap" />
+        <select
+          aria-label="Paragraph style"
+          value={active.block}
+          onChange={(event) => BLOCKS[Number(event.target.value)]?.run(editor)}
+        >
+          {active.block === -1 && <option value={-1}>–</option>}
+          {BLOCKS.map((block, index) => (
+            <option key={block.name} value={index}>
+              {block.name}
+            </option>
           ))}
-        </fieldset>
-      )}
+        </select>
+        {MARKS.map(button)}
+        <ToolButton
+          icon="link"
+          label="Link"
+          keys="Ctrl+K"
+          isPressed={active.isLink}
+          onPress={() => setLinking(!isLinking)}
+        />
+        <span className="toolbar-gap" />
+        {LISTS.filter((command) => !command.slashOnly).map(button)}
+        <ToolButton icon="image" label="Image" onPress={() => filePicker.current?.click()} />
+        <input
+          ref={filePicker}
+          type="file"
+          accept="image/*"
+          hidden
+          multiple
+          onChange={(event) => {
+            void insertImages(editor.view, [...(event.target.files ?? [])], storeImage, null)
+            event.target.value = ''
+          }}
+        />
+      </div>
+      {isLinking && <LinkForm editor={editor} onDone={() => setLinking(false)} />}
     </div>
   )
 }
@@ -217,7 +203,7 @@ function linkAtCaret(editor: Editor): string | null {
 }
 
 /** One stop for Tab, arrows inside, as a toolbar does. */
-function moveFocus(event: KeyboardEvent<HTMLDivElement>): void {
+export function moveFocus(event: KeyboardEvent<HTMLDivElement>): void {
   const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
   if (step === 0 || event.target instanceof HTMLSelectElement) return
   const stops = [...event.currentTarget.querySelectorAll<HTMLElement>('button:not(:disabled), select')]

@@ -135,3 +135,33 @@ test('nothing is loaded from another host', async ({ server, arrive }) => {
   await expect(ada.page.getByRole('button', { name: 'New space' })).toBeVisible()
   expect(elsewhere).toEqual([])
 })
+
+test('code is coloured, by grammars that come with the first block', async ({ server, arrive }) => {
+  const space = newSpace()
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  const loaded: string[] = []
+  ada.page.on('response', (response) => loaded.push(response.url()))
+  // Without a service worker, which fetches everything ahead for when there is no network.
+  await ada.page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'serviceWorker'))
+  for (const person of [ada, ben]) await person.open(`${server.url}/s/${space}`)
+  await ada.writeLine('no code yet')
+  await ada.isSaved()
+  const grammars = (): string[] => loaded.filter((url) => /\/assets\/highlight-/.test(url))
+  expect(grammars()).toEqual([])
+
+  await ada.page.keyboard.press('Enter')
+  await ada.page.keyboard.type('```js ')
+  await ada.page.keyboard.type('const river = "Avon"')
+  for (const person of [ada, ben]) {
+    await expect(person.text.locator('.hljs-keyword')).toHaveText('const')
+    await expect(person.text.locator('.hljs-string')).toHaveText('"Avon"')
+  }
+  expect(grammars()).toHaveLength(1)
+
+  const language = ada.page.getByRole('combobox', { name: 'Language of the code' })
+  await expect(language).toHaveValue('js')
+  await language.selectOption('Plain text')
+  for (const person of [ada, ben]) await expect(person.text.locator('.hljs-keyword')).toHaveCount(0)
+  await language.selectOption('TypeScript')
+  for (const person of [ada, ben]) await expect(person.text.locator('.hljs-keyword')).toHaveText('const')
+})
