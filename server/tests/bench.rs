@@ -32,7 +32,9 @@ impl Comparison {
             version = ["{confluo}", "--version"]
             url = "ws://127.0.0.1:{port}/sync/{room}"
             metrics = "http://127.0.0.1:{port}/metrics"
-            environment = [["CONFLUO__ROOMS__LINGER", "0 s"]]
+            environment = [["CONFLUO__ROOMS__LINGER", "0 s"], ["CONFLUO__SHUTDOWN__WINDOW", "0 s"]]
+            fill = ["{confluo}", "bench", "fill", "--to", "sled:{data}", "--documents", "{documents}",
+                    "--document-bytes", "{document_bytes}", "--rooms", "{rooms}"]
             [[server]]
             name = "broken"
             command = ["{confluo}", "no-such-command"]
@@ -135,4 +137,27 @@ fn a_server_with_metrics_tells_its_flushes_and_that_nothing_is_left() {
     for figure in ["documents open", "sessions", "tasks left behind"] {
         assert!(table.contains(&format!("| leave | {figure} | – | 0 | – |")), "{table}");
     }
+}
+
+#[test]
+fn stored_documents_are_opened_after_a_start() {
+    let comparison = Comparison::of(
+        r#"
+        [[row]]
+        name = "restart"
+        figures = ["empty", "openings", "started_after"]
+        skip = ["floor"]
+        load = { mode = "open", documents = 2, openings = 2 }
+        before_restart = { mode = "fanout", rooms = 2, clients = 1, writers = 1, rate = 50.0, warmup_seconds = 0.0, seconds = 0.2 }
+        [[row]]
+        name = "filled"
+        figures = ["empty", "openings", "latency_p99"]
+        fill = { documents = 600, document_bytes = 2000 }
+        load = { mode = "open", documents = 600, openings = 3 }
+        "#,
+    );
+    let (table, _) = comparison.made(&["--servers", "floor,confluo"]);
+    assert!(table.contains("| restart | empty | – | 0 | – |") && table.contains("| restart | openings | – | 2 | – |"));
+    assert!(table.contains("| filled | empty | – | 0 | – |") && table.contains("| filled | openings | – | 3 | – |"));
+    assert!(table.contains("| restart | started after | – | ") && table.contains(" ms | – |"), "{table}");
 }

@@ -12,13 +12,16 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-pub use list::{Comparand, Comparison as ComparisonList, Row};
+pub use list::{Comparand, Comparison as ComparisonList, Fill, Row};
 pub use machine::Machine;
 pub use record::{Compared, Measurement, Outcome};
 pub use table::{Cell, MeasuredRow};
 
 use crate::{BenchError, MetricsAddress, ProcessId, Progress, Report, Target, Workload};
 use process::{Place, ServerProcess};
+
+/// What rooms are called where they must be found again.
+const ROOMS: &str = "filled";
 
 /// What of a list is measured.
 #[derive(Debug, Clone, Default)]
@@ -43,7 +46,8 @@ impl CompareOptions {
     }
 
     fn wants_server(&self, server: &Comparand, row: &Row) -> bool {
-        (self.servers.is_empty() || self.servers.contains(&server.name)) && !row.skip.contains(&server.name)
+        let is_able = !row.skip.contains(&server.name) && (row.fill.is_none() || !server.fill.is_empty());
+        is_able && (self.servers.is_empty() || self.servers.contains(&server.name))
     }
 }
 
@@ -61,8 +65,8 @@ pub fn run(list: &Path, options: &CompareOptions, progress: &Progress) -> Result
     let runs = options.runs.unwrap_or(comparison.runs);
     let mut rows = Vec::new();
     for row in comparison.row.iter().filter(|row| options.wants_row(row)) {
-        match row.load.with_trace(options.trace.as_deref()) {
-            Some(load) => rows.push((row, load)),
+        match row.with_trace(options.trace.as_deref()) {
+            Some(with_trace) => rows.push((row, with_trace)),
             None => progress.announce(&format!("{} is not measured: it needs --trace FILE", row.name)),
         }
     }
@@ -71,18 +75,18 @@ pub fn run(list: &Path, options: &CompareOptions, progress: &Progress) -> Result
     }
     let mut due = Vec::new();
     for run in 1..=runs {
-        for (row, load) in &rows {
+        for (row, with_trace) in &rows {
             for server in comparison.server.iter().filter(|server| options.wants_server(server, row)) {
                 if !compared.has(row, server, run) {
-                    due.push((run, *row, load, server));
+                    due.push((run, *row, with_trace, server));
                 }
             }
         }
     }
-    for (number, (run, row, load, server)) in due.iter().enumerate() {
+    for (number, (run, row, with_trace, server)) in due.iter().enumerate() {
         let what = format!("{} at {}", row.name, server.name);
         progress.announce(&format!("{} of {}, run {run}: {what}", number + 1, due.len()));
-        let outcome = match measure(server, load, &place, comparison.tool_cpu, progress) {
+        let outcome = match measure(server, with_trace, &place, comparison.tool_cpu, progress) {
             Ok(report) => Outcome::Measured(report),
             Err(error) => {
                 let reason = with_sources(&error);
@@ -100,17 +104,37 @@ pub fn run(list: &Path, options: &CompareOptions, progress: &Progress) -> Result
 
 fn measure(
     server: &Comparand,
-    load: &Workload,
+    row: &Row,
     place: &Place<'_>,
     tool_cpu: Option<usize>,
     progress: &Progress,
 ) -> Result<Report, BenchError> {
-    let running = ServerProcess::start(server, place)?;
-    process::pin_this_thread(tool_cpu)?;
-    let url = place.fill(&server.url, running.data());
-    let metrics = server.metrics.as_ref().map(|url| MetricsAddress::new(&place.fill(url, running.data())));
-    let target = Target::new(&url, server.dialect, Some(ProcessId(running.id())))?.with_metrics(metrics.transpose()?);
-    load.run_blocking(&target, progress)
+    let data = tempfile::tempdir().map_err(|source| BenchError::File { path: std::env::temp_dir(), source })?;
+    if let Some(fill) = &row.fill {
+        progress.announce(&format!("{} documents of {} bytes are stored first", fill.documents, fill.document_bytes));
+        process::fill(server, fill, place, data.path())?;
+    }
+    let run = |load: &Workload, running: &ServerProcess| {
+        process::pin_this_thread(tool_cpu)?;
+        let metrics = server.metrics.as_ref().map(|url| MetricsAddress::new(&place.fill(url, data.path())));
+        let url = place.fill(&server.url, data.path());
+        let target = Target::new(&url, server.dialect, Some(ProcessId(running.id())))?
+            .with_metrics(metrics.transpose()?)
+            .in_rooms(row.has_named_rooms().then(|| ROOMS.to_owned()));
+        load.run_blocking(&target, progress)
+    };
+    let mut running = ServerProcess::start(server, place, data.path())?;
+    if let Some(load) = &row.before_restart {
+        let report = run(load, &running)?;
+        running.stop(server)?;
+        if !report.complete {
+            return Err(BenchError::Incomplete);
+        }
+        progress.announce("the server starts again");
+        running = ServerProcess::start(server, place, data.path())?;
+    }
+    let report = run(&row.load, &running)?;
+    Ok(report.with("started_after", running.started_after_seconds() * 1e3, "ms"))
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {

@@ -106,6 +106,9 @@ pub enum BenchError {
         /// Why.
         reason: String,
     },
+    /// A load that had to succeed before the measurement lost something.
+    #[error("not everything arrived everywhere in the load before the restart")]
+    Incomplete,
     /// A server that is compared did not start.
     #[error("{server} did not start: {reason}")]
     Server {

@@ -1,7 +1,7 @@
 //! Measures any y-websocket server by its address: what it carries, how fast, at what cost, and whether it loses anything.
 //!
 //! 1. [`target`]: the server under load, its dialect and its process. 2. [`workload`]: the modes, each with its settings.
-//! 3. [`fanout`], [`presence`], [`idle`], [`join`], [`replay`], [`churn`], [`slow`], [`leave`]: one mode each.
+//! 3. [`fanout`], [`presence`], [`idle`], [`join`], [`replay`], [`churn`], [`slow`], [`leave`], [`open`]: one mode each.
 //! 4. [`floor`]: the relay that does nothing, to compare with. 5. [`compare`]: several servers in turn, as a table.
 //! 6. [`report`] and [`plot`]: what was found.
 //!
@@ -12,11 +12,13 @@ pub mod churn;
 pub mod compare;
 pub mod error;
 pub mod fanout;
+pub mod fill;
 pub mod floor;
 pub mod idle;
 pub mod join;
 pub mod leave;
 pub mod metrics;
+pub mod open;
 pub mod plot;
 pub mod presence;
 pub mod process;

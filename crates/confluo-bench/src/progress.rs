@@ -21,7 +21,8 @@ impl Progress {
         Self::new(|_| {})
     }
 
-    pub(crate) fn say(&self, line: &str) {
+    /// Passes a line on unless the last is less than a second old.
+    pub fn say(&self, line: &str) {
         if self.last.get().is_none_or(|last| seconds_since(last) >= 1.0) {
             self.last.set(Some(now()));
             (self.say)(line);

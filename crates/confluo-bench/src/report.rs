@@ -59,6 +59,12 @@ impl Report {
         }
     }
 
+    /// Adds a figure that was measured around the load.
+    pub(crate) fn with(mut self, name: &'static str, value: f64, unit: &'static str) -> Self {
+        self.push(name, value, unit);
+        self
+    }
+
     /// The figure of that name.
     pub fn figure(&self, name: &str) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.name == name)

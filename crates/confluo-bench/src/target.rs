@@ -20,6 +20,8 @@ pub struct Target {
     pub process: Option<ProcessId>,
     /// Where it tells its metrics, as Confluo does, if they are wanted.
     pub metrics: Option<MetricsAddress>,
+    /// What its rooms are called, where they are to be found again; new ones for each run otherwise.
+    rooms: Option<String>,
     /// Sets the rooms of this run apart from those of any other, so that a server that stores starts with empty documents.
     pub(crate) run: u32,
 }
@@ -64,7 +66,7 @@ impl Target {
         }
         let authority = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
         let template = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
-        Ok(Self { authority, template, dialect, process, metrics: None, run: rand::random() })
+        Ok(Self { authority, template, dialect, process, metrics: None, rooms: None, run: rand::random() })
     }
 
     /// The same server, which also tells its metrics.
@@ -73,7 +75,13 @@ impl Target {
         Self { metrics, ..self }
     }
 
-    /// The same server, with rooms that no run has used.
+    /// The same server, with rooms `{name}-0`, `{name}-1` and so on in each run.
+    #[must_use]
+    pub fn in_rooms(self, name: Option<String>) -> Self {
+        Self { rooms: name, ..self }
+    }
+
+    /// The same server, with rooms that no run has used, unless they have a name.
     pub(crate) fn with_new_rooms(&self) -> Self {
         Self { run: rand::random(), ..self.clone() }
     }
@@ -85,7 +93,10 @@ impl Target {
 
     /// The name of this run's room number `index`.
     pub(crate) fn room(&self, index: usize) -> String {
-        format!("bench-{:08x}-{index}", self.run)
+        match &self.rooms {
+            Some(name) => format!("{name}-{index}"),
+            None => format!("bench-{:08x}-{index}", self.run),
+        }
     }
 
     /// Path and query of a room.

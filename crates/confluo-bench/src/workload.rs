@@ -12,6 +12,7 @@ use crate::{
     idle::{self, IdleConfig},
     join::{self, JoinConfig},
     leave::{self, LeaveConfig},
+    open::{self, OpenConfig},
     presence::{self, PresenceConfig},
     replay::{self, ReplayConfig},
     slow::{self, SlowConfig},
@@ -30,6 +31,7 @@ pub enum Workload {
     Churn(ChurnConfig),
     Slow(SlowConfig),
     Leave(LeaveConfig),
+    Open(OpenConfig),
 }
 
 impl Workload {
@@ -59,6 +61,7 @@ impl Workload {
                     Self::Churn(config) => churn::run(config, target, progress).await,
                     Self::Slow(config) => slow::run(config, target, progress).await,
                     Self::Leave(config) => leave::run(config, target, progress).await,
+                    Self::Open(config) => open::run(config, target, progress).await,
                 }
             })
             .await

@@ -1,6 +1,7 @@
 //! `confluo bench`: measures this server or any other that speaks y-websocket, by its address.
 
 mod compare;
+mod fill;
 
 use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -8,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use confluo_bench::{
     BenchError, Dialect, MetricsAddress, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig,
-    fanout::FanoutConfig, floor::Floor, idle::IdleConfig, join::JoinConfig, leave::LeaveConfig, plot,
+    fanout::FanoutConfig, floor::Floor, idle::IdleConfig, join::JoinConfig, leave::LeaveConfig, open::OpenConfig, plot,
     presence::PresenceConfig, replay::ReplayConfig, slow::SlowConfig,
 };
 
@@ -153,6 +154,22 @@ enum Mode {
         #[arg(long, default_value_t = 60.0)]
         settle_seconds: f64,
     },
+    /// Stored documents are opened, one after another: how long until a client has one.
+    Open {
+        #[command(flatten)]
+        target: TargetArgs,
+        /// How many documents there are.
+        #[arg(long, default_value_t = 100_000)]
+        documents: usize,
+        /// How many of them are opened.
+        #[arg(long, default_value_t = 100)]
+        openings: usize,
+        /// What their names begin with; a hyphen and a number follow.
+        #[arg(long, default_value = "filled")]
+        rooms: String,
+    },
+    /// Put many documents of one size into an empty store, for `open`.
+    Fill(fill::FillArgs),
     /// Be the relay that does nothing, to compare with. Ends with the process.
     Floor {
         /// Where to listen.
@@ -244,6 +261,12 @@ impl Mode {
                 let config = LeaveConfig { times, settle_seconds, ..visit };
                 measure(&target, &Workload::Leave(config))
             }
+            Mode::Open { target, documents, openings, rooms } => {
+                let workload = Workload::Open(OpenConfig { documents, openings });
+                let report = workload.run_blocking(&target.target()?.in_rooms(Some(rooms)), &progress())?;
+                finish(&target, &report)
+            }
+            Mode::Fill(fill) => fill.run(),
             Mode::Floor { listen } => serve_floor(&listen),
             Mode::Compare(compare) => compare.run(),
         }

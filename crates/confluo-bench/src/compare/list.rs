@@ -38,6 +38,10 @@ pub struct Comparand {
     /// Its environment, beside that of this program.
     #[serde(default)]
     pub environment: Vec<(String, String)>,
+    /// Program and arguments that put `{documents}` documents of `{document_bytes}` bytes, named `{rooms}-0` and so on, into
+    /// its store while it does not run; it is not measured by a row that needs this if there is none.
+    #[serde(default)]
+    pub fill: Vec<String>,
     /// Program and arguments whose first line is its version.
     #[serde(default)]
     pub version: Vec<String>,
@@ -61,11 +65,41 @@ pub struct Row {
     /// Names of servers that cannot do this.
     #[serde(default)]
     pub skip: Vec<String>,
+    /// Documents that are in the store when the server starts; `load` finds them as its rooms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<Fill>,
+    /// A load that comes before; then the server is stopped and started again, and `load` works in the same rooms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_restart: Option<Workload>,
     /// The mode and its settings.
     pub load: Workload,
 }
 
+/// What a store is filled with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fill {
+    /// How many documents.
+    pub documents: usize,
+    /// The size of each.
+    pub document_bytes: usize,
+}
+
 impl Row {
+    /// The row with a recording where it needs one; `None` if there is none.
+    pub(super) fn with_trace(&self, trace: Option<&Path>) -> Option<Self> {
+        let before_restart = match &self.before_restart {
+            Some(load) => Some(load.with_trace(trace)?),
+            None => None,
+        };
+        Some(Self { before_restart, load: self.load.with_trace(trace)?, ..self.clone() })
+    }
+
+    /// Whether its rooms must be found again.
+    pub(super) fn has_named_rooms(&self) -> bool {
+        self.fill.is_some() || self.before_restart.is_some()
+    }
+
     /// What a measurement of this row depends on: all but which of its figures are shown, and at whom.
     pub(super) fn as_measured(&self) -> serde_json::Value {
         let shown = Self { figures: Vec::new(), skip: Vec::new(), ..self.clone() };

@@ -9,15 +9,22 @@ use std::{
     time::Duration,
 };
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{CpuSet, sched_setaffinity},
+};
 
-use super::list::Comparand;
+use super::{
+    ROOMS,
+    list::{Comparand, Fill},
+};
 use crate::{
     BenchError,
     clock::{now, seconds_since},
 };
 
 const START_SECONDS: f64 = 30.0;
+const STOP_SECONDS: f64 = 60.0;
 
 /// Where servers are started.
 #[derive(Debug)]
@@ -38,25 +45,25 @@ impl Place<'_> {
     }
 }
 
-/// A running server; it and its data go with this value.
+/// A running server; it goes with this value.
 #[derive(Debug)]
 pub(super) struct ServerProcess {
     child: Child,
-    data: tempfile::TempDir,
+    started_after_seconds: f64,
 }
 
 impl ServerProcess {
     /// Starts a server on its CPU and waits until it takes connections.
-    pub(super) fn start(server: &Comparand, place: &Place<'_>) -> Result<Self, BenchError> {
+    pub(super) fn start(server: &Comparand, place: &Place<'_>, data: &Path) -> Result<Self, BenchError> {
         let refuse = |reason: String| BenchError::Server { server: server.name.clone(), reason };
         if TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)).is_ok() {
             return Err(refuse(format!("something else listens on port {}", place.port)));
         }
-        let data = tempfile::tempdir().map_err(|error| refuse(error.to_string()))?;
         // A child inherits the CPUs of the thread that starts it.
         pin_this_thread(place.server_cpu)?;
-        let arguments: Vec<_> = server.command.iter().map(|argument| place.fill(argument, data.path())).collect();
-        let environment = server.environment.iter().map(|(name, value)| (name, place.fill(value, data.path())));
+        let arguments: Vec<_> = server.command.iter().map(|argument| place.fill(argument, data)).collect();
+        let environment = server.environment.iter().map(|(name, value)| (name, place.fill(value, data)));
+        let began = now();
         let child = Command::new(&arguments[0])
             .args(&arguments[1..])
             .envs(environment)
@@ -65,8 +72,9 @@ impl ServerProcess {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| refuse(format!("{}: {error}", arguments[0])))?;
-        let mut started = Self { child, data };
+        let mut started = Self { child, started_after_seconds: 0.0 };
         started.wait_until_it_listens(place.port).map_err(refuse)?;
+        started.started_after_seconds = seconds_since(began);
         Ok(started)
     }
 
@@ -79,7 +87,8 @@ impl ServerProcess {
             if seconds_since(began) > START_SECONDS {
                 return Err(format!("it does not listen on port {port} after {START_SECONDS} s"));
             }
-            thread::sleep(Duration::from_millis(20));
+            // The time of the start is measured by this.
+            thread::sleep(Duration::from_millis(1));
         }
         Ok(())
     }
@@ -88,8 +97,24 @@ impl ServerProcess {
         self.child.id()
     }
 
-    pub(super) fn data(&self) -> &Path {
-        self.data.path()
+    /// From its start until it took connections.
+    pub(super) fn started_after_seconds(&self) -> f64 {
+        self.started_after_seconds
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(super) fn stop(mut self, server: &Comparand) -> Result<(), BenchError> {
+        let refuse = |reason: String| BenchError::Server { server: server.name.clone(), reason };
+        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|error| refuse(error.to_string()))?;
+        let began = now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(_)) => return Ok(()),
+                Ok(None) if seconds_since(began) <= STOP_SECONDS => thread::sleep(Duration::from_millis(20)),
+                Ok(None) => return Err(refuse(format!("it has not stopped {STOP_SECONDS} s after it was told to"))),
+                Err(error) => return Err(refuse(error.to_string())),
+            }
+        }
     }
 }
 
@@ -99,6 +124,25 @@ impl Drop for ServerProcess {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Has a server's store filled.
+pub(super) fn fill(server: &Comparand, fill: &Fill, place: &Place<'_>, data: &Path) -> Result<(), BenchError> {
+    let refuse = |reason: String| BenchError::Server { server: server.name.clone(), reason };
+    let arguments = server.fill.iter().map(|argument| {
+        let argument = argument.replace("{documents}", &fill.documents.to_string());
+        let argument = argument.replace("{document_bytes}", &fill.document_bytes.to_string());
+        place.fill(&argument.replace("{rooms}", ROOMS), data)
+    });
+    let arguments: Vec<_> = arguments.collect();
+    let (program, arguments) = arguments.split_first().ok_or_else(|| refuse("it cannot be filled".to_owned()))?;
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| refuse(format!("{program}: {error}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(refuse(format!("it could not be filled: {}", said.lines().last().unwrap_or_default())))
 }
 
 /// The first line that a server's version command prints.

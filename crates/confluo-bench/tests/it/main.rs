@@ -8,8 +8,8 @@ use std::{sync::mpsc, thread};
 
 use confluo_bench::{
     Dialect, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig, fanout::FanoutConfig, floor::Floor,
-    idle::IdleConfig, join::JoinConfig, leave::LeaveConfig, presence::PresenceConfig, replay::ReplayConfig,
-    slow::SlowConfig,
+    idle::IdleConfig, join::JoinConfig, leave::LeaveConfig, open::OpenConfig, presence::PresenceConfig,
+    replay::ReplayConfig, slow::SlowConfig,
 };
 
 /// A relay on a thread of its own; it ends with the test's process.
@@ -106,6 +106,24 @@ fn visitors_come_and_go() {
         let config = ChurnConfig { visitors: 3, rooms: 2, seconds: 0.3, settle_seconds: 0.0 };
         let report = run(&Workload::Churn(config), &target);
         assert!(value(&report, "visits_per_second") > 0.0);
+    }
+}
+
+#[test]
+fn a_document_that_is_there_is_opened_and_one_that_is_not_is_seen() {
+    let target = reference().in_rooms(Some("kept".to_owned()));
+    let writing = FanoutConfig {
+        clients: 1,
+        writers: 1,
+        rate: Some(100.0),
+        warmup_seconds: 0.0,
+        seconds: 0.1,
+        ..FanoutConfig::default()
+    };
+    assert!(run(&Workload::Fanout(writing), &target).complete);
+    for (documents, empty) in [(1, 0.0), (3, 2.0)] {
+        let report = run(&Workload::Open(OpenConfig { documents, openings: documents }), &target);
+        assert!(report.complete == (documents == 1) && (value(&report, "empty") - empty).abs() < 0.5, "{report:?}");
     }
 }
 
