@@ -194,6 +194,17 @@ async fn a_stop_waits_for_running_sockets_and_drains_once() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_a_request_that_never_comes() {
+    let server = Server::start(|config| config.http.header_read_timeout = Duration::from_secs(600)).await;
+    let mut half = open(server.address).await;
+    half.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    // It is being read: a later request on another connection was answered.
+    assert!(get(server.address, "/health/live").await.starts_with("HTTP/1.1 200"));
+    server.stop().await;
+    assert_eq!(read_to_end(&mut half).await, "");
+}
+
+#[tokio::test]
 async fn each_bound_of_http_has_its_answer() {
     let server = Server::start(|config| {
         config.http.max_header_bytes = ByteCount::kib(8);

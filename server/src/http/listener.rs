@@ -33,6 +33,9 @@ use crate::tls::Tls;
 /// Pause after a failed accept: out of file descriptors it fails at once, again and again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Time for what is still being asked or answered when the server stops. Whoever sends half a request must not hold up its end.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
+
 /// The answer to a socket beyond the bound, written without reading what it asks.
 const OVER_CAPACITY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -74,7 +77,7 @@ impl From<TcpListener> for Listener {
     }
 }
 
-/// Serves `router` on `listener` until `shutdown`, then lets running requests end. Upgraded sockets are no longer its
+/// Serves `router` on `listener` until `shutdown`, then lets running requests end, for a moment. Upgraded sockets are no longer its
 /// concern.
 pub async fn serve(
     listener: Listener,
@@ -186,7 +189,10 @@ async fn serve_connection(
         ended = &mut serving => ended,
         () = shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();
-            serving.await
+            let Ok(ended) = tokio::time::timeout(LAST_ANSWER, serving).await else {
+                return debug!("the connection was cut off, as the server stops");
+            };
+            ended
         }
     };
     if let Err(error) = ended {
