@@ -70,7 +70,11 @@ export default function PageEditor(props: PageEditorProps): ReactElement | null 
   if (editor === null) return null
   return (
     <div className="page-editor">
-      {isEditable && <Toolbar editor={editor} storeImage={storeImage} />}
+      {isEditable ? (
+        <Toolbar editor={editor} storeImage={storeImage} />
+      ) : (
+        <p className="toolbar toolbar-note">You can read this page, but not edit it.</p>
+      )}
       <div className="page-scroll">
         <EditorContent editor={editor} />
       </div>

@@ -59,15 +59,10 @@ export function Header(props: HeaderProps): ReactElement {
       </a>
       <Title session={session} canWrite={canWrite} />
       <StatusLine sync={session.sync} keepsCopy={session.localCopy !== null} />
+      {/* Before what must keep its place: people come and go, and the row of them grows to the left. */}
+      <Avatars person={person} peers={peers} followed={followed} onFollow={onFollow} onProfile={onProfile} />
       <ViewSwitch view={props.view} isPhone={isPhone} onShow={props.onShow} />
       <div className="header-end">
-        <Avatars
-          person={person}
-          peers={peers}
-          followed={followed}
-          onFollow={onFollow}
-          onProfile={onProfile}
-        />
         <button
           type="button"
           className="button primary share"

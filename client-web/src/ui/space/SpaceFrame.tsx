@@ -1,5 +1,6 @@
 import type { ReactElement } from 'react'
 import { Mark } from '../../parts/Logo.tsx'
+import '../../styles/space.css'
 
 /** The outline of a space while it opens: the same places, so that nothing jumps. */
 export function SpaceFrame(): ReactElement {

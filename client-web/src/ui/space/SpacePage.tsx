@@ -3,7 +3,6 @@ import type { SpaceName } from '../../model/space-name.ts'
 import { OpenSpace } from './OpenSpace.tsx'
 import { SpaceFrame } from './SpaceFrame.tsx'
 import { openSession, type SpaceSession } from './session.ts'
-import '../../styles/space.css'
 
 /** Opens the session of a space, and closes it when the space is left. */
 export default function SpacePage({ name }: { name: SpaceName }): ReactElement {
