@@ -11,6 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use confluo_hub::Clock;
+use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1};
+use confluo_store::keys::{self, DocumentNumber};
+use confluo_store::{Append, Batch, DocumentStore, Engine, Record, UnixMillis};
+use confluo_store_sled::SledConfig;
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -31,7 +35,10 @@ struct Served {
 
 impl Served {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap())
+    }
+
+    fn start_in(folder: tempfile::TempDir) -> Self {
         let keys = format!("keys = [{{ algorithm = \"HS256\", secret = \"{SECRET}\" }}]");
         let log = "[log]\nformat = \"json\"\nfilter = \"trace\"";
         let auth = format!("[auth]\nmode = \"token\"\ncookie = \"pass\"\n{keys}");
@@ -85,11 +92,15 @@ fn in_band(token: &str) -> Vec<u8> {
 
 /// Connects, sends `first`, and waits for the first byte behind the answer to the handshake.
 fn visit(address: SocketAddr, query: &str, header: &str, first: &[u8]) -> TcpStream {
+    visit_document(address, "notes", query, header, first)
+}
+
+fn visit_document(address: SocketAddr, document: &str, query: &str, header: &str, first: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let head = format!("GET /sync/notes{query} HTTP/1.1\r\nhost: x\r\n{upgrade}{header}\r\n");
+    let head = format!("GET /sync/{document}{query} HTTP/1.1\r\nhost: x\r\n{upgrade}{header}\r\n");
     stream.write_all(&[head.as_bytes(), first].concat()).unwrap();
     let mut answer = Vec::new();
     let mut byte = [0];
@@ -151,4 +162,52 @@ fn at_its_most_talkative_the_log_has_its_spans_and_no_token() {
     for secret in [SECRET, signature, "forged-signature"] {
         assert!(!log.contains(secret), "{:?}", log.lines().find(|line| line.contains(secret)));
     }
+}
+
+/// Two documents of two records each: of the first the head is flipped, of the second the last record.
+fn damaged_store(data: &Path) {
+    let store = confluo_store_sled::open(SledConfig::new(data)).unwrap();
+    for (number, document) in (1..).zip(["headless", "holed"]) {
+        for (seq, letter) in [(1, b'a'), (2, b'b')] {
+            let update = vec![1, 1, seq as u8, 0, 4, 1, 1, b'r', 1, letter, 0];
+            let record =
+                Record { seq: Seq(seq), at: UnixMillis(1), authors: Vec::new(), update: UpdateV1(update.into()) };
+            let document = DocumentName::new(document).unwrap();
+            store.append(&[Append { document, lineage: LineageId([7; 16]), record }]).unwrap();
+        }
+        let number = DocumentNumber(number);
+        let record = keys::chunk(&keys::record(number, Seq(2)), 0);
+        let key = if document == "holed" { record } else { keys::head(number) };
+        let mut value = store.engine().get(&key).unwrap().unwrap();
+        let middle = value.len() / 2;
+        value[middle] ^= 1;
+        let mut batch = Batch::default();
+        batch.put(key, value);
+        store.engine().commit(batch).unwrap();
+    }
+}
+
+#[test]
+fn damage_that_a_running_server_meets_is_told_with_the_command_that_salvages() {
+    let folder = tempfile::tempdir().unwrap();
+    damaged_store(&folder.path().join("data"));
+    let served = Served::start_in(folder);
+    let address: SocketAddr =
+        served.wait_for("the address", |event| event["address"].as_str().map(|text| text.parse().unwrap()));
+    let minted = confluo(served.folder.path(), &["token", "--user", "ann", "--write", "*"]).output().unwrap();
+    let token = format!("?token={}", String::from_utf8(minted.stdout).unwrap().trim());
+    for (document, what) in [("headless", "could not be loaded"), ("holed", "was set aside")] {
+        let _visit = visit_document(address, document, &token, "", &[]);
+        let told = served.wait_for(document, |event| {
+            let is_it = event["level"] == "ERROR" && event.to_string().contains(what);
+            (is_it && event["document"] == document).then(|| event.to_string())
+        });
+        assert!(told.contains("confluo doc verify") && told.contains("confluo doc export --salvage"), "{told}");
+    }
+    // One bad document is no reason to take the server out of service.
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }

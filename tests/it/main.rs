@@ -21,6 +21,7 @@ mod limits;
 mod opening;
 mod proxy;
 mod raw;
+mod restoring;
 mod snapshots;
 mod stopping;
 mod watching;

@@ -30,6 +30,8 @@ pub struct HubMetrics {
     pub documents_loaded: Counter,
     /// Loads that failed; the document was refused, never served empty.
     pub document_load_failures: Counter,
+    /// Stored records that were damaged or could not be applied when their document was loaded; the rest is served.
+    pub records_set_aside: Counter,
     /// From the wish to open a document to the room being ready, in microseconds.
     pub document_load_micros: Histogram,
     /// Sync updates (step 2 with content, update) that sessions sent.
@@ -83,6 +85,7 @@ impl HubMetrics {
             documents_open: Gauge::default(),
             documents_loaded: Counter::default(),
             document_load_failures: Counter::default(),
+            records_set_aside: Counter::default(),
             document_load_micros: Histogram::of_micros(),
             updates_received: Counter::default(),
             updates_early: Counter::default(),

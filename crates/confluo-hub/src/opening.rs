@@ -27,7 +27,7 @@ pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Resul
     let config = shared.config.room.clone();
     let work = tokio::task::spawn_blocking(move || Room::open(config, stored));
     let (room, set_aside) = work.await.map_err(|error| fail(&error))?.map_err(|error| fail(&error))?;
-    record_set_aside(&set_aside);
+    record_set_aside(shared, &set_aside);
     shared.metrics.documents_loaded.add(1);
     let micros = shared.clock.now().duration_since(started).as_micros();
     shared.metrics.document_load_micros.observe(micros as u64);
@@ -47,7 +47,7 @@ pub(crate) async fn read(
     let stored =
         loaded.unwrap_or_else(|panic| Err(StoreError::Io { source: Arc::new(std::io::Error::other(panic)) }))?;
     Ok(match stored {
-        Some(stored) => from_stored(document, stored),
+        Some(stored) => from_stored(shared, document, stored),
         None => StoredState {
             lineage: new_lineage,
             head: Seq(0),
@@ -59,9 +59,15 @@ pub(crate) async fn read(
     })
 }
 
-fn from_stored(document: &DocumentName, stored: StoredDocument) -> StoredState {
+fn from_stored(shared: &Shared, document: &DocumentName, stored: StoredDocument) -> StoredState {
     for set_aside in &stored.set_aside {
-        tracing::error!(%document, %set_aside, "a part of the document was set aside; see `confluo doc verify`");
+        shared.metrics.records_set_aside.add(1);
+        tracing::error!(
+            %document,
+            %set_aside,
+            "a part of the document is damaged and was set aside; stop the server, then `confluo doc verify` says what is \
+             wrong and `confluo doc export --salvage` has what is left; or restore a backup: clients bring back what it lacks"
+        );
     }
     let since_snapshot = SinceSnapshot {
         records: stored.records.len() as u64,
@@ -87,8 +93,9 @@ fn from_stored(document: &DocumentName, stored: StoredDocument) -> StoredState {
     }
 }
 
-pub(crate) fn record_set_aside(places: &[usize]) {
+pub(crate) fn record_set_aside(shared: &Shared, places: &[usize]) {
     for place in places {
+        shared.metrics.records_set_aside.add(1);
         tracing::error!(place, "a stored record could not be applied and was set aside; see `confluo doc verify`");
     }
 }

@@ -295,7 +295,7 @@ impl RoomTask {
         let lineage: LineageId = self.room.as_deref().ok_or(FAULT)?.lineage();
         let stored = read(&self.shared, &self.document, lineage).await.map_err(|_| STORAGE_UNAVAILABLE)?;
         let set_aside = self.off_thread(move |room| room.rebuild(stored)).await?.map_err(|_| FAULT)?;
-        record_set_aside(&set_aside);
+        record_set_aside(&self.shared, &set_aside);
         Ok(())
     }
 

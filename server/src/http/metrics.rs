@@ -70,6 +70,11 @@ const COUNTERS: &[Named<Counter>] = &[
     ("sessions_joined", "Sessions that joined a room", |hub| &hub.sessions_joined),
     ("documents_loaded", "Documents loaded", |hub| &hub.documents_loaded),
     ("document_load_failures", "Loads that failed and were refused", |hub| &hub.document_load_failures),
+    (
+        "records_set_aside",
+        "Stored records that were damaged or could not be applied when their document was loaded",
+        |hub| &hub.records_set_aside,
+    ),
     ("updates_received", "Sync updates that sessions sent", |hub| &hub.updates_received),
     ("updates_early", "Updates of which a part was early", |hub| &hub.updates_early),
     ("updates_refused", "Updates that were refused", |hub| &hub.updates_refused),
