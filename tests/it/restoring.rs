@@ -10,7 +10,7 @@ use crate::harness::{Server, add, items, quick, set, soon, wait_for_item};
 
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-r").args([from, to]).status();
-    assert!(copied.is_ok_and(|status| status.success()), "cp -r {from:?} {to:?}");
+    assert!(copied.is_ok_and(|status| status.success()), "cp -r {} {}", from.display(), to.display());
 }
 
 async fn start(data: &Path) -> Server {
