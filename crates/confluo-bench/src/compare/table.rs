@@ -64,7 +64,7 @@ fn measured_row(list: &Comparison, row: &Row, figure: &str, measurements: &[Meas
         Cell {
             server: server.to_owned(),
             range: values.iter().copied().reduce(f64::min).zip(values.iter().copied().reduce(f64::max)),
-            failed: runs.len() - values.len(),
+            failed: runs.iter().filter(|run| run.comparable().is_none()).count(),
             ratio_to_floor: median(ratios.filter(|ratio| ratio.is_finite()).collect()),
             median: median(values),
             runs: runs.len(),
@@ -118,7 +118,8 @@ pub(super) fn to_markdown(compared: &Compared) -> String {
 
 fn cell_text(cell: &Cell, unit: &str, runs: usize) -> String {
     let Some(median) = cell.median else {
-        return if cell.runs == 0 { "–".to_owned() } else { "failed".to_owned() };
+        // Not every server tells everything, as the time of a flush.
+        return if cell.failed == 0 { "–".to_owned() } else { "failed".to_owned() };
     };
     let mut text = format!("{} {unit}", format_number(median)).trim_end().to_owned();
     if let Some(ratio) = cell.ratio_to_floor {
@@ -146,7 +147,7 @@ mod tests {
         floor = "floor"
         server = [{ name = "floor", command = ["f"], url = "u" }, { name = "server", command = ["s"], url = "u" },
                   { name = "broken", command = ["b"], url = "u" }, { name = "skipped", command = ["k"], url = "u" }]
-        row = [{ name = "load", figures = ["cpu"], load = { mode = "fanout" } },
+        row = [{ name = "load", figures = ["untold", "cpu"], load = { mode = "fanout" } },
                { name = "later", figures = ["cpu"], load = { mode = "fanout" } }]
     "#;
 
@@ -180,6 +181,7 @@ mod tests {
             measurements,
         };
         let markdown = compared.to_markdown();
+        assert!(markdown.contains("| load | untold | – | failed | failed | – |"), "{markdown}");
         let bottom = markdown.lines().last().unwrap();
         assert_eq!(
             bottom, "| load | cpu | 2 µs (1.00×) | 4 µs (2.50×), 1 of 3 runs failed | failed | – |",
