@@ -186,6 +186,79 @@ test('an element under somebody’s pen is not replaced until it is let go', () 
   expect(other.shape('a').strokeColor).toBe('#00ff00')
 })
 
+/** Carries what `from` has written to `to`, whose board has not had a frame to show it. */
+function carry(from: Board, to: Board): void {
+  const missing = Y.encodeStateAsUpdate(from.space.doc, Y.encodeStateVector(to.space.doc))
+  Y.applyUpdate(to.space.doc, missing, 'network')
+}
+
+test('what somebody paints while I drag it is not painted back by my drag', () => {
+  const [one, other] = [new Board(), new Board()]
+  one.draw('a')
+  settle(one, other)
+  other.change('a', { strokeColor: '#ff0000' })
+  other.schedule.pass()
+  // My frame is noticed, not yet written, when the paint arrives.
+  one.change('a', { x: 40 })
+  carry(other, one)
+  one.change('a', { x: 41 })
+  settle(one, other)
+  for (const board of [one, other]) expect(board.shape('a')).toMatchObject({ x: 41, strokeColor: '#ff0000' })
+})
+
+test('what somebody paints while I resize it comes when I let go, and is not painted back before', () => {
+  const [one, other] = [new Board(), new Board()]
+  one.draw('a')
+  settle(one, other)
+  one.held = 'a'
+  other.change('a', { strokeColor: '#ff0000', opacity: 50 })
+  settle(one, other)
+  for (let width = 20; width < 30; width++) {
+    one.change('a', { width })
+    settle(one, other)
+  }
+  expect(one.shape('a')).toMatchObject({ width: 29, strokeColor: '#000000' })
+  expect(other.shape('a')).toMatchObject({ width: 29, strokeColor: '#ff0000', opacity: 50 })
+  one.held = null
+  one.changed()
+  settle(one, other)
+  expect(one.shape('a')).toMatchObject({ width: 29, strokeColor: '#ff0000', opacity: 50 })
+})
+
+test('an arrow that somebody attaches while I drag the element stays attached', () => {
+  const [one, other] = [new Board(), new Board()]
+  one.draw('a')
+  settle(one, other)
+  other.change('a', { boundElements: [{ id: 'arrow', type: 'arrow' }] })
+  other.schedule.pass()
+  one.change('a', { x: 40 })
+  carry(other, one)
+  settle(one, other)
+  for (const board of [one, other])
+    expect(board.shape('a')).toMatchObject({ x: 40, boundElements: [{ id: 'arrow', type: 'arrow' }] })
+})
+
+test('what somebody deletes while I drag it is gone, in whichever order it arrives', () => {
+  for (const isWrittenFirst of [true, false]) {
+    const [one, other] = [new Board(), new Board()]
+    one.draw('a')
+    settle(one, other)
+    one.change('a', { x: 40 })
+    if (isWrittenFirst) one.schedule.pass()
+    other.change('a', { isDeleted: true })
+    other.schedule.pass()
+    carry(other, one)
+    settle(one, other)
+    for (const board of [one, other]) {
+      expect(board.shape('a').isDeleted).toBe(true)
+      expect(board.space.board.size).toBe(0)
+    }
+    one.change('a', { isDeleted: false })
+    settle(one, other)
+    expect(other.shape('a').isDeleted, 'and one’s own undo brings it back').toBe(false)
+  }
+})
+
 test('a drag of many frames writes one key, and is small', () => {
   const board = new Board()
   board.draw('a')
@@ -265,7 +338,13 @@ test.each(Array.from({ length: 60 }, (_, seed) => seed))(
         deleted.add(shape.id)
       }
       if (below(4) === 0) board.schedule.pass()
+      if (below(4) === 0) carry(board, boards[below(boards.length)] as Board)
+      if (below(6) === 0) board.held = shape?.id ?? null
       if (below(9) === 0) settle(board, boards[below(boards.length)] as Board)
+    }
+    for (const board of boards) {
+      board.held = null
+      board.changed()
     }
     settle(...boards)
     const [first, ...others] = boards as [Board, ...Board[]]
@@ -280,6 +359,40 @@ test.each(Array.from({ length: 60 }, (_, seed) => seed))(
       const order = board.shapes.filter((shape) => !shape.isDeleted).sort(compareOrder)
       expect(order.map((shape) => shape.id)).toEqual(fromDocument)
     }
+  },
+)
+
+test.each(Array.from({ length: 40 }, (_, seed) => seed))(
+  'four people who each change a property of their own at once all keep every last change (seed %i)',
+  (seed) => {
+    const random = generator(seed + 1000)
+    const below = (limit: number): number => Math.floor(random() * limit)
+    const properties = ['x', 'strokeColor', 'opacity', 'width'] as const
+    const boards = properties.map(() => new Board())
+    const [first] = boards as [Board]
+    const ids = ['a', 'b', 'c']
+    for (const id of ids) first.draw(id)
+    settle(...boards)
+    const last = new Map<string, object>()
+    for (let step = 1; step <= 150; step++) {
+      const at = below(boards.length)
+      const board = boards[at] as Board
+      const id = ids[below(ids.length)] as string
+      const property = properties[at] as string
+      const value = property === 'strokeColor' ? `#${step}` : step
+      board.change(id, { [property]: value })
+      last.set(id, { ...last.get(id), [property]: value })
+      if (below(3) === 0) (boards[below(boards.length)] as Board).schedule.pass()
+      if (below(2) === 0) carry(board, boards[below(boards.length)] as Board)
+      if (below(5) === 0) board.held = below(2) === 0 ? id : null
+    }
+    for (const board of boards) {
+      board.held = null
+      board.changed()
+    }
+    settle(...boards)
+    for (const board of boards)
+      for (const id of ids) expect(board.shape(id)).toMatchObject(last.get(id) ?? {})
   },
 )
 

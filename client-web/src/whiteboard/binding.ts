@@ -3,6 +3,8 @@ import type { Space, StoredFile } from '../model/space.ts'
 import {
   type BoardElement,
   compareOrder,
+  type Facets,
+  facetsOf,
   fromEntry,
   isSameJson,
   newEntry,
@@ -36,7 +38,8 @@ const MAX_WRITE_INTERVAL_MS = 1000
 /**
  * Binds a scene to the space's `board` and `files`.
  *
- * Out: a changed element is noticed by its version, compared facet by facet with its entry, and the difference written.
+ * Out: a changed element is noticed by its version, compared facet by facet with what scene and document last had in
+ * common, and the difference written: what others changed since is no difference, so a drag never takes it back.
  * In: changed entries are collected and shown once per frame. Nothing is ever compared but what changed, so the cost
  * of a drag does not grow with the board beyond one look at each version number.
  */
@@ -46,6 +49,8 @@ export class BoardBinding {
   readonly #schedule: Schedule
   /** The version of each element that the document and the scene agree on. */
   readonly #agreed = new Map<string, number>()
+  /** The facets of each element that the document and the scene last had in common. */
+  readonly #common = new Map<string, Facets>()
   readonly #toWrite = new Map<string, BoardElement>()
   readonly #toShow = new Set<string>()
   #cancelWrite: (() => void) | null = null
@@ -70,11 +75,7 @@ export class BoardBinding {
 
   /** Tells the binding that the scene may have changed. Cheap when nothing did. */
   sceneChanged(elements: readonly BoardElement[]): void {
-    for (const element of elements) {
-      if (this.#agreed.get(element.id) === element.version) continue
-      this.#agreed.set(element.id, element.version)
-      this.#toWrite.set(element.id, element)
-    }
+    this.#notice(elements)
     if (this.#toShow.size > 0) this.#planShow()
     if (this.#toWrite.size === 0 || this.#cancelWrite !== null) return
     this.#cancelWrite = this.#schedule.afterMilliseconds(this.#writeInterval, () => this.writeNow())
@@ -103,8 +104,10 @@ export class BoardBinding {
     this.#cancelShow?.()
     this.#cancelShow = null
     if (this.#toShow.size === 0) return
-    this.writeNow()
     const before = this.#scene.elements()
+    // The surface tells of a change when it has drawn it, and what has not been told must not be shown away.
+    this.#notice(before)
+    this.writeNow()
     const versions = new Map(before.map((element) => [element.id, element]))
     const changed = new Map<string, BoardElement>()
     for (const id of this.#toShow) {
@@ -133,16 +136,35 @@ export class BoardBinding {
     this.#space.files.unobserve(this.#onFilesEvent)
   }
 
+  #notice(elements: readonly BoardElement[]): void {
+    for (const element of elements) {
+      if (this.#agreed.get(element.id) === element.version) continue
+      this.#agreed.set(element.id, element.version)
+      this.#toWrite.set(element.id, element)
+    }
+  }
+
   #write(element: BoardElement): number {
+    const { id, isDeleted } = element
     const { board } = this.#space
-    const entry = board.get(element.id)
-    if (element.isDeleted) {
-      if (entry !== undefined) board.delete(element.id)
-      return element.id.length
+    const entry = board.get(id)
+    const common = this.#common.get(id)
+    if (isDeleted) {
+      this.#common.delete(id)
+      if (entry !== undefined) board.delete(id)
+      return id.length
     }
     const facets = toFacets(element)
-    if (entry !== undefined) return writeFacets(entry, facets)
-    board.set(element.id, newEntry(facets))
+    if (entry !== undefined) {
+      const base = common ?? facetsOf(entry)
+      this.#common.set(id, base)
+      return writeFacets(entry, facets, base)
+    }
+    // Somebody has deleted it, as is about to be shown here: the same as if it had arrived before this change.
+    if (common !== undefined) return 0
+    const fresh = newEntry(facets)
+    board.set(id, fresh)
+    this.#common.set(id, facetsOf(fresh))
     return 200
   }
 
@@ -151,11 +173,13 @@ export class BoardBinding {
     const entry = this.#space.board.get(id)
     const version = (shown?.version ?? 0) + 1
     if (entry === undefined) {
+      this.#common.delete(id)
       if (shown === undefined || shown.isDeleted) return null
       return { ...shown, isDeleted: true, version }
     }
     const element = fromEntry(id, entry, version)
     if (element === null) return null
+    this.#common.set(id, facetsOf(entry))
     const isShown =
       shown !== undefined &&
       !shown.isDeleted &&

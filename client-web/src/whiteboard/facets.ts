@@ -63,7 +63,7 @@ const BOUND_PREFIX = 'bound:'
 /** Sixty-fourths of a pixel, invisible, and half the size of an arbitrary number on the wire. */
 const POINT_STEPS = 64
 
-type Facets = Map<string, unknown>
+export type Facets = Map<string, unknown>
 
 /** The facets of a scene's element, as they are kept. */
 export function toFacets(element: BoardElement): Facets {
@@ -82,22 +82,33 @@ export function toFacets(element: BoardElement): Facets {
   return facets
 }
 
-/** Writes what differs from `entry`, and nothing else. Returns roughly how many bytes that was. */
-export function writeFacets(entry: BoardEntry, facets: Facets): number {
+/**
+ * Writes what differs from `base`, what the scene and the entry last had in common, and brings `base` up to it. What
+ * somebody else has changed in the entry meanwhile stays, though the scene does not show it yet. Returns roughly how
+ * many bytes that was.
+ */
+export function writeFacets(entry: BoardEntry, facets: Facets, base: Facets): number {
   let written = 0
   for (const [key, value] of facets) {
-    if (isSameJson(entry.get(key), value)) continue
+    if (isSameJson(base.get(key), value)) continue
     const copy = structuredClone(value)
+    base.set(key, copy)
+    if (isSameJson(entry.get(key), copy)) continue
     entry.set(key, copy)
     written += key.length + roughSize(copy)
   }
-  for (const key of entry.keys()) {
-    if (!facets.has(key)) {
-      entry.delete(key)
-      written += key.length
-    }
+  for (const key of base.keys()) {
+    if (facets.has(key)) continue
+    base.delete(key)
+    entry.delete(key)
+    written += key.length
   }
   return written
+}
+
+/** What the entry says now; values of an entry are replaced, never changed. */
+export function facetsOf(entry: BoardEntry): Facets {
+  return new Map(entry.entries())
 }
 
 /** The entry as a scene's element; null for one that somebody else's program left without its essentials. */

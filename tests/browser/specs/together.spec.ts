@@ -145,6 +145,39 @@ test('undo on the whiteboard takes back my own elements only', async ({ server, 
   await expect.poll(() => ben.countElements(space)).toBe(2)
 })
 
+test('what is painted while somebody drags it stays painted, and is where it was dragged', async ({ server, arrive }) => {
+  const space = newSpace()
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  for (const person of [ada, ben]) await person.open(`${server.url}/s/${space}`)
+  await ada.draw('rectangle', -120, -120, -20, -40)
+  await expect.poll(() => ben.countElements(space)).toBe(1)
+  const element = async (person: typeof ada) => Object.values(await person.board(space))[0] as { place: number[]; strokeColor: string }
+  const [left = 0] = (await element(ada)).place
+
+  await ben.useBoard()
+  await ben.page.keyboard.press('Control+a')
+  const red = ben.page.getByTestId('color-top-pick-#e03131')
+  await expect(red).toBeVisible()
+
+  // Grabbed by its edge: a shape without a background has nothing else to hold.
+  const { x, y } = await ada.middle()
+  await ada.useBoard()
+  await ada.page.mouse.move(x - 120, y - 80)
+  await ada.page.mouse.down()
+  await ada.page.mouse.move(x - 60, y - 60, { steps: 6 })
+  await red.click()
+  await expect.poll(async () => (await element(ada)).strokeColor).toBe('#e03131')
+  await ada.page.mouse.move(x - 20, y - 40, { steps: 6 })
+  await ada.page.mouse.up()
+
+  await expect.poll(async () => ((await element(ben)).place[0] ?? 0) - left).toBeGreaterThan(80)
+  await ada.isSaved()
+  for (const person of [ada, ben]) {
+    expect((await element(person)).strokeColor).toBe('#e03131')
+    expect(await element(person)).toEqual(await element(ada))
+  }
+})
+
 test('the control: when updates are lost on the way, nobody sees the other’s', async ({ network, arrive }) => {
   const space = newSpace()
   const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
