@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 pub use live::LiveDocuments;
 
 use crate::access::Door;
-use crate::http::{ClientStream, Connection};
+use crate::http::{ClientStream, Connection, PatientStream};
 
 /// Serves documents to upgraded connections.
 pub trait Documents: Send + Sync + 'static {
@@ -81,8 +81,12 @@ impl DocumentUpgrade {
     pub async fn socket(self) -> io::Result<UpgradedSocket> {
         let upgraded = self.on_upgrade.await.map_err(io::Error::other)?;
         let parts = upgraded
-            .downcast::<TokioIo<ClientStream>>()
+            .downcast::<TokioIo<PatientStream<ClientStream>>>()
             .map_err(|_| io::Error::other("the connection does not stand on a stream of ours"))?;
-        Ok(UpgradedSocket { stream: parts.io.into_inner(), leftover: parts.read_buf, connection: self.connection })
+        Ok(UpgradedSocket {
+            stream: parts.io.into_inner().into_inner(),
+            leftover: parts.read_buf,
+            connection: self.connection,
+        })
     }
 }

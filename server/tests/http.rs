@@ -255,3 +255,16 @@ async fn pages_come_with_a_strict_policy_and_other_paths_do_not_exist() {
     );
     server.stop().await;
 }
+
+#[tokio::test]
+async fn who_asks_again_and_again_and_reads_nothing_is_cut_off() {
+    let server = Server::start(|config| config.http.write_timeout = Duration::from_millis(100)).await;
+    let mut stream = open(server.address).await;
+    let asking = async {
+        // When the answers fill all buffers on their way, the server stops reading; without a bound for good.
+        while stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {}
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.expect("the server closes");
+    assert!(get(server.address, "/health/live").await.starts_with("HTTP/1.1 200"), "others are served");
+    server.stop().await;
+}

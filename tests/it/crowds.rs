@@ -186,3 +186,20 @@ async fn a_body_that_trickles_is_answered_408_and_one_of_a_stranger_is_not_read(
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_requests_of_one_address_wait_for_their_turn_and_then_are_told_to_stop() {
+    let mut config = counted(quick());
+    (config.limits.max_requests_per_second, config.limits.max_request_burst) = (1, 2);
+    let server = Server::start(faulty(), config).await;
+    // At the door of a WebSocket they do not count.
+    let client = server.synced("notes").await;
+    let answers = join_all((0..12).map(|_| server.get("/health/live"))).await;
+    let told = answers.iter().filter(|(status, _)| *status == 429).count();
+    assert_eq!(told as u64, count(&server, Limit::RequestsPerAddress));
+    assert!((1..=10).contains(&told), "two at once, and some in their turn: {told} of 12 were turned away");
+    assert!(answers.iter().all(|(status, _)| [200, 429].contains(status)));
+    add(&client, "in").await;
+    soon(client.wait_on_disk()).await.unwrap();
+    server.stop().await;
+}

@@ -26,10 +26,12 @@ const LIMITS: &[(&str, &[&str])] = &[
         "upgrades of an address",
         &["limits.max_upgrades_per_second", "limits.max_upgrade_burst", "limits.max_upgrade_wait"],
     ),
+    ("plain requests of an address", &["limits.max_requests_per_second", "limits.max_request_burst"]),
     ("sockets of an address that are being refused", &["limits.max_refused_per_address"]),
     ("time for a token, bytes before it", &["auth.token_timeout"]),
     ("a request's head, time for it", &["http.max_header_bytes", "http.max_headers", "http.header_read_timeout"]),
     ("a request's body, time for the whole", &["http.max_body_bytes", "http.request_timeout"]),
+    ("a plain answer that is not read", &["http.write_timeout"]),
     ("a room's mailbox", &["rooms.mailbox_messages", "rooms.mailbox_bytes"]),
     ("a session's outbound queue", &["rooms.outbound_queue_bytes"]),
 ];

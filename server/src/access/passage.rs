@@ -69,6 +69,11 @@ impl Door {
         })
     }
 
+    /// How long a plain request must wait for its turn.
+    pub fn pass_request(&self, client: IpAddr) -> Result<Duration, Limit> {
+        self.quotas.request(client, Clock.now())
+    }
+
     /// A place among those who are told why they may not enter. There is none where too many of an address are being told.
     pub fn refusal_place(&self, client: IpAddr) -> Result<AddressPlace, Limit> {
         self.quotas.refuse(client)

@@ -23,6 +23,9 @@ use places::{Place, Places};
 /// How often an operator is told that an address has reached a limit.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
+/// How long a plain request may be made to wait for its turn.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What one address and one user may take.
 #[derive(Debug, Clone)]
 pub struct QuotaConfig {
@@ -36,6 +39,8 @@ pub struct QuotaConfig {
     pub upgrade_patience: Duration,
     /// Sockets of one address that are being refused, each for a moment, so that its client does not hammer.
     pub refused_per_address: usize,
+    /// Plain requests of one address.
+    pub requests: Rate,
     /// Documents created by one user, or by one address without users.
     pub creations: Rate,
     /// Where nothing counts by address.
@@ -50,6 +55,7 @@ pub(super) struct Quotas {
     refused: Arc<Places<AddressGroup>>,
     users: Arc<Places<UserId>>,
     upgrades: Buckets<AddressGroup>,
+    requests: Buckets<AddressGroup>,
     creations: Buckets<Creator>,
     last_warning: Mutex<Option<Instant>>,
 }
@@ -76,6 +82,7 @@ impl Quotas {
             refused: Places::new(config.refused_per_address),
             users: Places::new(config.connections_per_user),
             upgrades: Buckets::new(config.upgrades),
+            requests: Buckets::new(config.requests),
             creations: Buckets::new(config.creations),
             last_warning: Mutex::default(),
             config,
@@ -101,6 +108,15 @@ impl Quotas {
         }
         let wait = self.upgrades.try_take(AddressGroup::from(address), now, self.config.upgrade_patience);
         wait.ok_or(Limit::UpgradesPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
+    }
+
+    /// How long a plain request must wait for its turn.
+    pub(super) fn request(&self, address: IpAddr, now: Instant) -> Result<Duration, Limit> {
+        if self.is_unlimited(address) {
+            return Ok(Duration::ZERO);
+        }
+        let wait = self.requests.try_take(AddressGroup::from(address), now, REQUEST_PATIENCE);
+        wait.ok_or(Limit::RequestsPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
     }
 
     /// A place for a user's session.
@@ -153,6 +169,7 @@ mod tests {
             upgrades: Rate::per_second(10, 3),
             upgrade_patience,
             refused_per_address: 1,
+            requests: Rate::per_second(10, 3),
             creations: Rate { count: 2, period: Duration::from_secs(3600), burst: 2 },
             unlimited_networks: Networks(vec!["127.0.0.0/8".parse().unwrap()]),
         })

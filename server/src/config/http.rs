@@ -22,6 +22,9 @@ pub struct HttpConfig {
     /// Time for an answer that is not a WebSocket; then 408.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
+    /// How long the reader of an answer may make it wait; then the socket closes.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// The longest body of a request; beyond it 413.
     pub max_body_bytes: ByteCount,
 }
@@ -36,6 +39,7 @@ impl HttpConfig {
         problems.check_range("http.max_header_bytes", &self.max_header_bytes, &header_bytes);
         problems.check_range("http.max_headers", &self.max_headers, &(8..=1000));
         problems.check_range("http.request_timeout", &self.request_timeout, &(short..=minutes(60)));
+        problems.check_range("http.write_timeout", &self.write_timeout, &(short..=minutes(10)));
         let body_bytes = ByteCount::bytes(0)..=ByteCount::gib(1);
         problems.check_range("http.max_body_bytes", &self.max_body_bytes, &body_bytes);
     }

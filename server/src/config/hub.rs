@@ -65,6 +65,7 @@ impl Config {
             connections_per_user: limits.max_connections_per_user as usize,
             upgrades: Rate::per_second(u64::from(limits.max_upgrades_per_second), u64::from(limits.max_upgrade_burst)),
             upgrade_patience: limits.max_upgrade_wait,
+            requests: Rate::per_second(u64::from(limits.max_requests_per_second), u64::from(limits.max_request_burst)),
             refused_per_address: limits.max_refused_per_address as usize,
             creations: Rate { count: creations, period: Duration::from_secs(3600), burst: creations },
             unlimited_networks: limits.unlimited_networks.clone(),

@@ -46,6 +46,10 @@ pub struct LimitsConfig {
     /// How long an upgrade may wait for its turn; one that would wait longer is closed with 4529.
     #[serde(with = "humantime_serde")]
     pub max_upgrade_wait: Duration,
+    /// Plain requests of one address in a second in the long run; beyond it they wait, then 429.
+    pub max_requests_per_second: u32,
+    /// Plain requests of one address at once.
+    pub max_request_burst: u32,
     /// Sockets of one address that are told why they may not stay; one more is cut off.
     pub max_refused_per_address: u32,
     /// Where nothing counts by address.
@@ -83,6 +87,8 @@ impl LimitsConfig {
             ("limits.max_connections_per_user", &self.max_connections_per_user),
             ("limits.max_upgrades_per_second", &self.max_upgrades_per_second),
             ("limits.max_upgrade_burst", &self.max_upgrade_burst),
+            ("limits.max_requests_per_second", &self.max_requests_per_second),
+            ("limits.max_request_burst", &self.max_request_burst),
             ("limits.max_refused_per_address", &self.max_refused_per_address),
         ] {
             problems.check_range(setting, value, &million);

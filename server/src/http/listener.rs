@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{Instrument, debug, debug_span, warn};
 
-use super::ClientStream;
+use super::{ClientStream, PatientStream};
 use crate::access::{Door, Standing};
 use crate::config::HttpConfig;
 use crate::documents::Documents;
@@ -90,6 +90,7 @@ pub async fn serve(
     let limit_reached = |limit| documents.metrics().limit_reached(limit).increment();
     let places = Arc::new(Semaphore::new(config.max_connections as usize));
     let http = connection_builder(config);
+    let write_timeout = config.write_timeout;
     let connections = TaskTracker::new();
     let last_id = AtomicU64::new(0);
     let Listener { tcp: listener, tls } = listener;
@@ -130,9 +131,15 @@ pub async fn serve(
         let id = ConnectionId(last_id.fetch_add(1, Ordering::Relaxed) + 1);
         let connection = Connection { id, peer, standing, _place: Arc::new(place) };
         let span = debug_span!("connection", connection = id.0, %peer);
+        let (http, tls, router, until) = (http.clone(), tls.clone(), router.clone(), shutdown.clone());
         connections.spawn(
-            serve_socket(http.clone(), stream, tls.clone(), connection, router.clone(), shutdown.clone())
-                .instrument(span),
+            async move {
+                let stream = handshake(stream, tls.as_deref(), &until).await?;
+                let stream = PatientStream::new(stream, write_timeout);
+                serve_connection(http, stream, connection, router, until).await;
+                Some(())
+            }
+            .instrument(span),
         );
     }
     drop(listener);
@@ -154,31 +161,20 @@ fn connection_builder(config: &HttpConfig) -> http1::Builder {
     http
 }
 
-async fn serve_socket(
-    http: http1::Builder,
-    stream: TcpStream,
-    tls: Option<Arc<Tls>>,
-    connection: Connection,
-    router: Router,
-    shutdown: CancellationToken,
-) {
+/// The stream to speak HTTP over; none if the client did not get that far.
+async fn handshake(stream: TcpStream, tls: Option<&Tls>, until: &CancellationToken) -> Option<ClientStream> {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "the socket was gone before it was served");
-        return;
+        return None;
     }
-    let Some(tls) = tls else {
-        return serve_connection(http, ClientStream::Plain(stream), connection, router, shutdown).await;
-    };
-    match shutdown.run_until_cancelled(tls.accept(stream)).await {
-        Some(Ok(stream)) => serve_connection(http, stream, connection, router, shutdown).await,
-        Some(Err(error)) => debug!(%error, "a TLS handshake failed"),
-        None => {}
-    }
+    let Some(tls) = tls else { return Some(ClientStream::Plain(stream)) };
+    let accepted = until.run_until_cancelled(tls.accept(stream)).await?;
+    accepted.inspect_err(|error| debug!(%error, "a TLS handshake failed")).ok()
 }
 
 async fn serve_connection(
     http: http1::Builder,
-    stream: ClientStream,
+    stream: PatientStream<ClientStream>,
     connection: Connection,
     router: Router,
     shutdown: CancellationToken,

@@ -1,6 +1,7 @@
 //! Which path belongs to whom.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -71,17 +72,35 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
 /// A socket too many of its address is told so whatever it asks; an upgrade goes on, to be told by a close code.
 async fn turn_away(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let standing = request.extensions().get::<Connection>().and_then(|connection| connection.standing.as_deref());
-    if matches!(standing, Some(Standing::Refused(_))) && !asks_for_websocket(request.headers()) {
-        state.documents.metrics().limit_reached(Limit::ConnectionsPerAddress).increment();
-        return too_many_requests();
+    let limit_reached = |limit| {
+        state.documents.metrics().limit_reached(limit).increment();
+        too_many_requests()
+    };
+    if asks_for_websocket(request.headers()) {
+        return next.run(request).await;
+    }
+    if matches!(standing, Some(Standing::Refused(_))) {
+        return limit_reached(Limit::ConnectionsPerAddress);
+    }
+    match turn(&state, &request) {
+        Ok(wait) if wait.is_zero() => {}
+        Ok(wait) => tokio::time::sleep(wait).await,
+        Err(limit) => return limit_reached(limit),
     }
     next.run(request).await
+}
+
+/// How long a plain request must wait for its turn. An upgrade counts by itself.
+fn turn(state: &AppState, request: &Request) -> Result<Duration, Limit> {
+    let peer = request.extensions().get::<Connection>().map(|connection| connection.peer.ip());
+    let (Some(door), Some(peer)) = (state.documents.door(), peer) else { return Ok(Duration::ZERO) };
+    door.pass_request(door.client_address(peer, request.headers()))
 }
 
 /// The answer to an address that has too many sockets.
 pub(crate) fn too_many_requests() -> Response {
     let headers = [(header::RETRY_AFTER, "5"), (header::CONNECTION, "close")];
-    (StatusCode::TOO_MANY_REQUESTS, headers, "too many connections from this address\n").into_response()
+    (StatusCode::TOO_MANY_REQUESTS, headers, "too many connections or requests from this address\n").into_response()
 }
 
 async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -11,6 +11,8 @@ pub enum Limit {
     ConnectionsPerUser,
     /// Upgrades in a second of one address, those that were only delayed not counted.
     UpgradesPerAddress,
+    /// Plain requests in a second of one address, those that were only delayed not counted.
+    RequestsPerAddress,
     /// Sockets of one address that wait for the end of their refusal; one more is cut off.
     RefusedPerAddress,
     /// Time to send a token.
@@ -39,11 +41,12 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in their order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::ConnectionsPerUser,
         Self::UpgradesPerAddress,
+        Self::RequestsPerAddress,
         Self::RefusedPerAddress,
         Self::TokenTimeout,
         Self::MessageBytes,
@@ -65,6 +68,7 @@ impl Limit {
             Self::ConnectionsPerAddress => "limits.max_connections_per_address",
             Self::ConnectionsPerUser => "limits.max_connections_per_user",
             Self::UpgradesPerAddress => "limits.max_upgrades_per_second",
+            Self::RequestsPerAddress => "limits.max_requests_per_second",
             Self::RefusedPerAddress => "limits.max_refused_per_address",
             Self::TokenTimeout => "auth.token_timeout",
             Self::MessageBytes => "limits.max_message_bytes",
