@@ -194,6 +194,20 @@ fn a_taken_address_is_explained() {
 }
 
 #[test]
+fn a_data_folder_that_cannot_be_is_explained() {
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("file");
+    std::fs::write(&file, "in the way").unwrap();
+    for folder in [file.clone(), file.join("below")] {
+        let output = run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", folder.to_str().unwrap()]);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        let said = format!("cannot make the data folder {}; choose another with --data-dir", folder.display());
+        assert!(message.contains(&said), "{message}");
+    }
+}
+
+#[test]
 fn the_effective_configuration_says_where_it_came_from() {
     let output = confluo(&["config", "print", "--listen", "127.0.0.1:9"])
         .env("CONFLUO__METRICS__TOKEN", "hunter2")

@@ -23,7 +23,7 @@ pub(crate) struct Handles {
 
 pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
     let dir = &config.dir;
-    create_folder(dir).map_err(EngineError::Io)?;
+    fs::create_dir_all(dir).map_err(EngineError::Io)?;
     check_not_foreign(dir)?;
     let db = guard(|| {
         sled::Config::new()
@@ -41,21 +41,6 @@ pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
     Ok(Handles { db, log })
 }
 
-/// Creates the folder, and makes its entry in the parent durable.
-fn create_folder(dir: &Path) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(dir)?;
-    // An unopenable parent (execute permission only) is no reason to refuse; its entry is then synced by the system.
-    for parent in dir.canonicalize()?.ancestors().skip(1).take(2) {
-        if let Ok(parent) = File::open(parent) {
-            parent.sync_all()?;
-        }
-    }
-    Ok(())
-}
-
 fn sync_created(dir: &Path, log: &File) -> io::Result<()> {
     log.sync_all()?;
     File::open(dir.join("conf"))?.sync_all()?;
@@ -63,7 +48,15 @@ fn sync_created(dir: &Path, log: &File) -> io::Result<()> {
     if blobs.is_dir() {
         File::open(blobs)?.sync_all()?;
     }
-    File::open(dir)?.sync_all()
+    File::open(dir)?.sync_all()?;
+    // The folder itself too: whoever made it, a moment ago, may not have seen to it. An unopenable parent (execute permission
+    // only) is no reason to refuse; the folder's entry is then synced by the system.
+    for parent in dir.canonicalize()?.ancestors().skip(1).take(2) {
+        if let Ok(parent) = File::open(parent) {
+            parent.sync_all()?;
+        }
+    }
+    Ok(())
 }
 
 /// sled would create its files beside those of another engine, and an empty store would greet everybody.

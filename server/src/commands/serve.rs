@@ -1,5 +1,6 @@
 //! `confluo serve`: the server itself.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -52,11 +53,20 @@ fn build_runtime(config: &Config) -> anyhow::Result<Runtime> {
     builder.enable_all().thread_name("confluo").build().context("cannot start the runtime")
 }
 
+fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| {
+        let folder = folder.display();
+        format!("cannot make the data folder {folder}; choose another with --data-dir or server.data_dir")
+    })
+}
+
 async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let signals = StopSignals::listen().context("cannot listen for signals")?;
-    let door = Door::open(&config).context("cannot read the keys of [auth]")?;
+    make_data_folder(&config.server.data_dir)?;
     let tls = Tls::open(&config.tls).context("cannot use the certificate of [tls]")?;
+    // Before the door, whose revocations and audit log lie in the same folder: a second process must not touch them.
     let store = store::open(&config)?;
+    let door = Door::open(&config).context("cannot open the door that [auth] and [audit] describe")?;
     let hub = Hub::start(config.hub(), store).context("cannot start the committer's thread")?;
     let documents = LiveDocuments::new(hub, Arc::new(door), config.socket_limits(), config.shutdown.window);
     let documents: Arc<dyn Documents> = Arc::new(documents);
