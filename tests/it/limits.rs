@@ -1,11 +1,15 @@
 //! How fast one session may send, and that only it feels the bound.
 
 use confluo::config::ByteCount;
+use confluo_client::yrs::{Array, Doc, Transact};
 use confluo_hub::Limit;
 use confluo_protocol::{CloseCode, Message};
 use confluo_ws::Opcode;
 
-use crate::harness::{Server, add, faulty, quick, soon};
+use crate::{
+    harness::{Server, add, faulty, items, quick, soon, wait_for_item},
+    raw::update_of,
+};
 
 /// Asks for a save status, which is always answered.
 fn question() -> Message {
@@ -72,6 +76,45 @@ async fn fr7_too_many_bytes_a_second_are_read_more_slowly_and_never_close() {
     raw.receive_until(|message| *message == question()).await;
     assert!(server.metrics().limit_reached(Limit::Bytes).get() > 0);
     assert_eq!(server.metrics().closed_with(CloseCode::SlowDown).get(), 0);
+    server.stop().await;
+}
+
+/// Nothing is lost by it: each question has its answer in the end, and the edit behind them is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn fr7_who_asks_faster_than_it_reads_is_answered_in_full_when_it_reads() {
+    let mut config = quick();
+    config.rooms.outbound_queue_bytes = ByteCount::kib(64);
+    let server = Server::start(faulty(), config).await;
+    let bystander = server.synced("notes").await;
+    let mut asker = server.raw("/sync/notes").await;
+    let state = format!("\"{}\"", "x".repeat(60_000));
+    for id in 1..=20 {
+        asker.send_presence(id, 1, &state).await;
+    }
+    let questions = 30;
+    for _ in 0..questions {
+        asker.send(&Message::QueryAwareness).await;
+    }
+    let doc = Doc::new();
+    doc.get_or_insert_array("items").push_back(&mut doc.transact_mut(), "behind the questions");
+    asker.send(&update_of(&doc)).await;
+    // Each of these goes through the room and comes back: it has time to answer more than was asked.
+    for count in 0..100 {
+        add(&bystander, count.to_string()).await;
+        soon(bystander.wait_on_disk()).await.unwrap();
+    }
+    assert!(!items(&bystander).await.contains("behind the questions"), "nothing is taken of who does not read");
+    let mut answers = 0;
+    let mut read_answer = async || {
+        let message = asker.receive().await.expect("it is not closed");
+        answers += usize::from(matches!(message, Message::Awareness(payload) if payload.len() > 20 * 60_000));
+        answers
+    };
+    tokio::select! {
+        () = async { loop { read_answer().await; } } => {}
+        () = wait_for_item(&bystander, "behind the questions") => {}
+    }
+    while read_answer().await < questions {}
     server.stop().await;
 }
 

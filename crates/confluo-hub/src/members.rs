@@ -60,9 +60,13 @@ impl Members {
         if let Some(&place) = self.places.get(&session) {
             let member = &mut self.list[place];
             member.is_subscribed = true;
-            for frame in frames {
-                member.outbox.push(frame);
-            }
+            member.outbox.answer(frames);
+        }
+    }
+
+    pub(crate) fn answer(&self, session: SessionId, frame: Frame) {
+        if let Some(&place) = self.places.get(&session) {
+            self.list[place].outbox.answer([frame]);
         }
     }
 

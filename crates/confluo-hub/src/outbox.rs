@@ -10,7 +10,7 @@ use std::{
 };
 
 use atomic_waker::AtomicWaker;
-use confluo_protocol::{CloseCode, Frame};
+use confluo_protocol::{CloseCode, Frame, Message, SyncMessage};
 use crossbeam_queue::SegQueue;
 
 /// What a queued frame costs beside its bytes.
@@ -19,13 +19,16 @@ const FRAME_OVERHEAD_BYTES: usize = 64;
 /// A session's outbound queue. The room pushes, the session's task takes; either may be on any thread.
 ///
 /// At the bound content and awareness are dropped and the queue is marked as *behind*; when it has drained, the session
-/// tells its room, which brings it up to date with one diff. What must arrive ([`Outbox::push`]) is never dropped.
+/// tells its room, which brings it up to date with one diff. What must arrive ([`Outbox::push`]) is never dropped: instead
+/// nothing more is asked by who does not read the answers ([`Outbox::may_ask`]).
 #[derive(Debug)]
 pub(crate) struct Outbox {
     frames: SegQueue<Frame>,
     queued_bytes: AtomicUsize,
     max_bytes: usize,
     is_behind: AtomicBool,
+    /// The session has asked for something large, and the room has not answered yet.
+    is_asking: AtomicBool,
     ending: OnceLock<Ending>,
     waker: AtomicWaker,
     pub(crate) pulse: Pulse,
@@ -55,6 +58,7 @@ impl Outbox {
             queued_bytes: AtomicUsize::new(0),
             max_bytes,
             is_behind: AtomicBool::new(false),
+            is_asking: AtomicBool::new(false),
             ending: OnceLock::new(),
             waker: AtomicWaker::new(),
             pulse: Pulse { sent: second.into(), heard: second.into(), ping_is_due: false.into() },
@@ -78,6 +82,32 @@ impl Outbox {
         }
         self.push(frame.clone());
         true
+    }
+
+    /// Whether the answer to `message` may be asked for now: what is large only when all that was large has been read, what
+    /// is small as long as not many frames wait. Without this, whoever asks and never reads would fill the memory.
+    pub(crate) fn may_ask(&self, message: &Message) -> bool {
+        match message {
+            Message::Sync(SyncMessage::Step1(_)) | Message::QueryAwareness => {
+                self.queued_bytes.load(Ordering::Relaxed) < self.max_bytes && !self.is_asking.load(Ordering::Acquire)
+            }
+            Message::SaveStatus(_) | Message::Auth(_) => self.frames.len() * FRAME_OVERHEAD_BYTES < self.max_bytes,
+            _ => true,
+        }
+    }
+
+    /// `message` is on its way to the room.
+    pub(crate) fn note_question(&self, message: &Message) {
+        if matches!(message, Message::Sync(SyncMessage::Step1(_)) | Message::QueryAwareness) {
+            self.is_asking.store(true, Ordering::Release);
+        }
+    }
+
+    /// Queues the answer to what was asked, which must arrive.
+    pub(crate) fn answer(&self, frames: impl IntoIterator<Item = Frame>) {
+        frames.into_iter().for_each(|frame| self.push(frame));
+        self.is_asking.store(false, Ordering::Release);
+        self.waker.wake();
     }
 
     /// Ends the session after what waits has been sent. The first ending counts.

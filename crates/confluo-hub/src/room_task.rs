@@ -263,6 +263,7 @@ impl RoomTask {
         for outgoing in effects.now {
             match outgoing {
                 Outgoing::Direct(session, frame) => self.members.push(session, frame),
+                Outgoing::States(session, frame) => self.members.answer(session, frame),
                 Outgoing::CatchUp(session, frames) => self.members.catch_up(session, frames),
                 Outgoing::Content(frame) => deliveries += self.members.push_content(&frame, overflowed),
                 Outgoing::Presence(frame) => deliveries += self.members.push_presence(&frame),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_protocol::{Access, AuthMessage, CloseCode, Frame, Message, Reader, SessionId};
+use confluo_protocol::{Access, AuthMessage, CloseCode, Frame, Message, Reader, SessionId, SyncMessage};
 use confluo_room::RoomInput;
 use futures_util::FutureExt;
 
@@ -44,8 +44,10 @@ pub(crate) struct Session<S> {
     writing_frames: usize,
     /// A message whose room is busy; nothing more is read before it is delivered.
     posting: Option<Posting>,
-    /// Messages of the last frame that were not posted yet.
-    unread: VecDeque<Message>,
+    /// What is left of the last frame.
+    unread: Bytes,
+    /// It asks for more before it has read what it asked for; nothing more is read before it has.
+    held: Option<Box<Message>>,
     owes_caught_up: bool,
     pace: Pace,
     /// What the socket had counted when it was last looked at.
@@ -88,7 +90,8 @@ impl<S: SessionSocket> Session<S> {
             writing_bytes: 0,
             writing_frames: 0,
             posting: None,
-            unread: VecDeque::new(),
+            unread: Bytes::new(),
+            held: None,
             owes_caught_up: false,
             pace,
             activity: 0,
@@ -103,7 +106,7 @@ impl<S: SessionSocket> Session<S> {
             tracing::error!("the session panicked and is closed; this is a bug");
             // What it was at may be half done.
             self.posting = None;
-            self.unread.clear();
+            self.forget_unread();
             SessionEnd::by_server(CloseCode::InternalError, "the session was closed by a fault; try again")
         })
     }
@@ -149,13 +152,20 @@ impl<S: SessionSocket> Session<S> {
         if std::mem::take(&mut self.owes_caught_up) {
             return Poll::Ready(self.post(RoomInput::CaughtUp(self.id)));
         }
-        if let Some(message) = self.unread.pop_front() {
-            return Poll::Ready(self.take(message));
+        if let Some(message) = self.held.take_if(|message| self.outbox.may_ask(message)) {
+            return Poll::Ready(self.take(*message));
+        }
+        if self.held.is_some() {
+            // The outbox wakes the session when the answer is there, and the socket when it has been read.
+            return Poll::Pending;
         }
         std::task::ready!(self.pace.poll_ready(cx));
+        if !self.unread.is_empty() {
+            return Poll::Ready(self.take_next());
+        }
         let received = std::task::ready!(self.socket.poll_receive(cx));
         Poll::Ready(match received {
-            Received::Message(frame) => self.take_frame(&frame),
+            Received::Message(frame) => self.take_frame(frame),
             Received::Activity => Ok(()),
             Received::Closed => Err(SessionEnd::ByPeer),
             Received::Refused { code, reason } => {
@@ -167,41 +177,50 @@ impl<S: SessionSocket> Session<S> {
         })
     }
 
-    fn take_frame(&mut self, frame: &Bytes) -> Result<(), SessionEnd> {
+    fn take_frame(&mut self, frame: Bytes) -> Result<(), SessionEnd> {
         self.shared.metrics.bytes_received.add(frame.len() as u64);
-        let mut cost = frame.len();
-        let mut reader = Reader::new(frame);
-        let mut first = None;
-        while !reader.is_empty() {
-            let message = match Message::read(&mut reader) {
-                Ok(message) => message,
-                Err(error) => {
-                    // What stands before it is taken, all of it and in its order.
-                    if let Some(first) = first {
-                        self.unread.push_front(first);
-                    }
-                    return Err(SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}")));
-                }
-            };
-            if let Message::Awareness(payload) = &message {
-                cost += LEAST_AWARENESS_COST.saturating_sub(payload.len());
+        self.spend_bytes(frame.len());
+        self.unread = frame;
+        self.take_next()
+    }
+
+    fn take_next(&mut self) -> Result<(), SessionEnd> {
+        match self.next_message()? {
+            Some(message) if !self.outbox.may_ask(&message) => {
+                self.held = Some(Box::new(message));
+                Ok(())
             }
-            if first.is_none() {
-                first = Some(message);
-            } else {
-                self.unread.push_back(message);
-            }
+            Some(message) => self.take(message),
+            None => Ok(()),
         }
-        if self.pace.take_bytes(self.shared.clock.now(), cost, self.shared.config.session_rates) {
+    }
+
+    /// Takes the next message of the frame that is being read. A frame may hold millions, so they are not all read at once.
+    /// None at its end.
+    fn next_message(&mut self) -> Result<Option<Message>, SessionEnd> {
+        let mut reader = Reader::new(&self.unread);
+        if reader.is_empty() {
+            return Ok(None);
+        }
+        let read = Message::read(&mut reader);
+        let rest = reader.position()..;
+        // At its end the frame is let go of.
+        self.unread = if read.is_err() || reader.is_empty() { Bytes::new() } else { self.unread.slice(rest) };
+        let malformed = |error| SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}"));
+        read.map(Some).map_err(malformed)
+    }
+
+    fn spend_bytes(&mut self, bytes: usize) {
+        if self.pace.take_bytes(self.shared.clock.now(), bytes, self.shared.config.session_rates) {
             self.shared.metrics.limit_reached(Limit::Bytes).increment();
         }
-        first.map_or(Ok(()), |message| self.take(message))
     }
 
     fn take(&mut self, message: Message) -> Result<(), SessionEnd> {
-        // Stock clients relay the awareness of all others, so its number is not the sender's.
-        if !matches!(message, Message::Awareness(_)) {
-            self.count_message()?;
+        match &message {
+            // Stock clients relay the awareness of all others, so its number is not the sender's.
+            Message::Awareness(payload) => self.spend_bytes(LEAST_AWARENESS_COST.saturating_sub(payload.len())),
+            _ => self.count_message()?,
         }
         match &message {
             Message::Unknown { kind } => {
@@ -213,6 +232,7 @@ impl<S: SessionSocket> Session<S> {
             Message::Awareness(_) => self.shared.metrics.awareness_received.add(1),
             _ => {}
         }
+        self.outbox.note_question(&message);
         self.post(RoomInput::Received(self.id, message))
     }
 
@@ -221,7 +241,7 @@ impl<S: SessionSocket> Session<S> {
         if let Some(gate) = &self.gate {
             self.access = gate.renew(token).map_err(|refusal| {
                 // What stands behind a refused token in its frame is not taken either.
-                self.unread.clear();
+                self.forget_unread();
                 let Expulsion { code, reason } = refusal;
                 SessionEnd::by_server(code, reason)
             })?;
@@ -234,7 +254,7 @@ impl<S: SessionSocket> Session<S> {
         let counted = self.pace.take_message(self.shared.clock.now(), self.shared.config.session_rates);
         counted.map_err(|TooManyMessages| {
             // What stands behind it in its frame is not taken either.
-            self.unread.clear();
+            self.forget_unread();
             self.shared.metrics.limit_reached(Limit::Messages).increment();
             SessionEnd::by_server(CloseCode::SlowDown, "too many messages a second; come back more slowly")
         })
@@ -261,6 +281,10 @@ impl<S: SessionSocket> Session<S> {
             }
             self.outbox.release(self.writing_bytes, self.writing_frames);
             self.outbox.pulse.sent.store(self.shared.second(), Ordering::Relaxed);
+            if self.held.is_some() {
+                // It is not read, so that it reads shows that it lives.
+                self.outbox.pulse.heard.store(self.shared.second(), Ordering::Relaxed);
+            }
             self.shared.metrics.bytes_sent.add(self.writing_bytes as u64);
             (self.writing_bytes, self.writing_frames) = (0, 0);
         }
@@ -289,7 +313,7 @@ impl<S: SessionSocket> Session<S> {
 
     /// Whoever was expelled says nothing more.
     pub(crate) fn forget_unread(&mut self) {
-        self.unread.clear();
+        self.unread = Bytes::new();
     }
 
     /// Delivers what was read and not yet posted, then tells the room that the session has ended.
@@ -297,8 +321,12 @@ impl<S: SessionSocket> Session<S> {
         if let Some(posting) = self.posting.take() {
             let _ = posting.await;
         }
-        while let Some(message) = self.unread.pop_front() {
-            if self.take(message).is_err() {
+        // What it asked for and its presence are of no use any more.
+        while let Ok(Some(message)) = self.next_message() {
+            let is_edit = matches!(message, Message::Sync(SyncMessage::Step2(_) | SyncMessage::Update(_)));
+            let taken =
+                if is_edit || matches!(message, Message::Auth(_)) { self.take(message) } else { self.count_message() };
+            if taken.is_err() {
                 break;
             }
             if let Some(posting) = self.posting.take() {

@@ -91,6 +91,8 @@ pub struct NewRecord {
 pub enum Outgoing {
     /// To one session; never dropped.
     Direct(SessionId, Frame),
+    /// The states of all to one session that asked for them; never dropped.
+    States(SessionId, Frame),
     /// Brings one session up to date; never dropped. From here on it is subscribed to content.
     CatchUp(SessionId, Vec<Frame>),
     /// Content, to every subscribed session; dropped for one whose queue is at its bound ([`RoomInput::Overflowed`]).

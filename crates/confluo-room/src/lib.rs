@@ -20,6 +20,7 @@ mod document;
 mod effects;
 mod full_state;
 mod inspect;
+mod presence;
 mod reading;
 mod room;
 mod session;

@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, VecDeque},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -19,12 +19,10 @@ use crate::{
     document::Document,
     effects::{Effects, Joining, LineageClaim, Outgoing, RoomConfig, RoomInput},
     full_state::FullStateCache,
+    presence::INTRODUCTION_TIME,
     session::{Person, Session},
     stored::{RoomSnapshot, SinceSnapshot, StoredState},
 };
-
-/// A stock client announces itself right after it opens; what it says before it was told anything is no relay of ours.
-const INTRODUCTION_TIME: Duration = Duration::from_millis(100);
 
 /// A commit that is not on disk yet.
 pub(crate) struct InFlight {
@@ -43,7 +41,7 @@ pub struct Room {
     pub(crate) sessions: HashMap<SessionId, Session>,
     pub(crate) awareness: AwarenessTable,
     /// Those who were not told the awareness states yet, and when they will be at the latest.
-    newcomers: VecDeque<(Instant, SessionId)>,
+    pub(crate) newcomers: VecDeque<(Instant, SessionId)>,
     /// Those who want to know the lineage, once it is on disk.
     pub(crate) lineage_askers: Vec<SessionId>,
     /// Content that arrived while a commit is in flight: the next batch.
@@ -216,50 +214,12 @@ impl Room {
             Message::Sync(SyncMessage::Update(update)) => Content::Update { update, is_answer: false },
             Message::SaveStatus(bytes) => Content::SaveStatus(bytes),
             Message::Awareness(payload) => return self.receive_awareness(now, id, &payload, effects),
-            Message::QueryAwareness => return self.inform(id, effects),
+            Message::QueryAwareness => return self.answer_query(id, effects),
             // Tokens are the session's own matter; the rest is for clients, or unknown.
             _ => return,
         };
         self.waiting_bytes += content.len();
         self.waiting.push_back((id, content));
-    }
-
-    fn receive_awareness(&mut self, now: Instant, id: SessionId, payload: &Bytes, effects: &mut Effects) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let was_informed = session.member.is_informed();
-        let is_heard = self.config.may_publish(session.access);
-        let answer = if is_heard { self.awareness.receive(now, &mut session.member, payload) } else { Ok(None) };
-        match answer {
-            Ok(None) => {}
-            Ok(Some(answer)) => effects.now.push(Outgoing::Direct(id, Frame::awareness(&answer))),
-            Err(refusal) => {
-                let (code, reason) = self.config.explain(refusal, &mut effects.counts);
-                self.close(id, code, reason.into(), effects);
-            }
-        }
-        if !was_informed {
-            self.inform(id, effects);
-        }
-    }
-
-    fn inform(&mut self, id: SessionId, effects: &mut Effects) {
-        if let Some(session) = self.sessions.get_mut(&id)
-            && let Some(entries) = self.awareness.inform(&mut session.member)
-        {
-            effects.now.push(Outgoing::Direct(id, Frame::awareness(&entries)));
-        }
-    }
-
-    /// Tells all states to those who have been here for a moment and said nothing.
-    fn inform_newcomers(&mut self, now: Instant, effects: &mut Effects) {
-        while let Some(&(at, id)) = self.newcomers.front()
-            && at <= now
-        {
-            self.newcomers.pop_front();
-            if self.sessions.get(&id).is_some_and(|session| !session.member.is_informed()) {
-                self.inform(id, effects);
-            }
-        }
     }
 
     pub(crate) fn close(&mut self, id: SessionId, code: CloseCode, reason: Cow<'static, str>, effects: &mut Effects) {

@@ -329,7 +329,7 @@ impl VirtualServer {
         }
         for outgoing in effects.now {
             match outgoing {
-                Outgoing::Direct(session, frame) => {
+                Outgoing::Direct(session, frame) | Outgoing::States(session, frame) => {
                     if let Some(connection) = self.connections.get_mut(&session) {
                         connection.outgoing.push_back(frame);
                     }
