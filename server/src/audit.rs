@@ -13,6 +13,7 @@ mod writer;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use confluo_hub::Clock;
@@ -44,6 +45,10 @@ pub struct AuditCounts {
     pub written: Counter,
     /// Lines that were lost: the queue was full, or the log could not be written.
     pub lost: Counter,
+    /// Refusals that were only counted, for there were very many.
+    pub folded: Counter,
+    /// How many of those stand in the log, as a number.
+    folded_written: AtomicU64,
 }
 
 #[derive(Serialize)]
@@ -83,6 +88,23 @@ impl Audit {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = queue.try_send(Entry::Line(line)) {
             self.counts.lost.increment();
         }
+    }
+
+    /// Counts a refusal that is not written down by itself: strangers could otherwise rotate away what others did.
+    pub fn fold(&self) {
+        if self.queue.is_some() {
+            self.counts.folded.increment();
+        }
+    }
+
+    /// Writes a refusal down, and before it how many were only counted since the last one.
+    pub fn record_after_folded(&self, event: &AuditEvent<'_>) {
+        let folded = self.counts.folded.get();
+        let refusals = folded.saturating_sub(self.counts.folded_written.swap(folded, Ordering::Relaxed));
+        if refusals > 0 {
+            self.record(&AuditEvent::Folded { refusals });
+        }
+        self.record(event);
     }
 
     /// What became of events.

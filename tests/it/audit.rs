@@ -79,3 +79,24 @@ async fn a_disk_without_room_for_it_stops_nobody() {
     client.close().await;
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_cannot_fill_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = with_tokens();
+    config.server.data_dir = folder.path().to_owned();
+    config.audit.output = AuditOutput::File;
+    let server = Server::start(faulty(), config).await;
+    for _ in 0..100 {
+        server.ask("GET", "/admin/revocations", "nonsense", "").await;
+        refusal(&mut server.raw("/sync/team/notes?token=nonsense").await).await;
+    }
+    let metrics = server.get("/metrics").await.1;
+    let counted = metrics.lines().find_map(|line| line.strip_prefix("confluo_audit_refusals_folded_total "));
+    let counted: usize = counted.unwrap().parse().unwrap();
+    server.stop().await;
+    let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    let lines = text.lines().filter(|line| !line.contains("\"folded\"")).count();
+    assert!(counted >= 100, "of 200 only {counted} were folded");
+    assert_eq!(lines + counted, 200, "every refusal is there or counted");
+}

@@ -74,9 +74,11 @@ impl SessionGate for Attendance {
 
     fn ended(&self, by_server: Option<&Expulsion>) {
         let (who, why) = (self.who(), by_server.map(Why::from));
-        self.door.audit().record(&match why {
-            Some(why) if !self.has_joined.load(Ordering::Relaxed) => AuditEvent::Refused { who, why },
-            why => AuditEvent::Left { who, why },
-        });
+        match why {
+            Some(why) if !self.has_joined.load(Ordering::Relaxed) => {
+                self.door.record_refusal(self.client.address, &AuditEvent::Refused { who, why });
+            }
+            why => self.door.audit().record(&AuditEvent::Left { who, why }),
+        }
     }
 }

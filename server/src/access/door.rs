@@ -17,7 +17,7 @@ use super::issuer_keys::{IssuerKeys, IssuerKeysError, KeyCounts};
 use super::quotas::Quotas;
 use super::revocation_book::{ChangeError, RevocationBook, RevocationBookError};
 use super::visit::{Visit, VisitGuard, Visits};
-use crate::audit::Audit;
+use crate::audit::{Audit, AuditEvent};
 use crate::config::Config;
 
 /// The longest message before a session has authenticated: a token, with its type and length.
@@ -104,6 +104,15 @@ impl Door {
     /// What is written down about those who come.
     pub fn audit(&self) -> &Audit {
         &self.audit
+    }
+
+    /// Writes down that somebody was turned away, unless so many were that they are only counted.
+    pub fn record_refusal(&self, address: IpAddr, event: &AuditEvent<'_>) {
+        if self.quotas.write_refusal(address, Clock.now()) {
+            self.audit.record_after_folded(event);
+        } else {
+            self.audit.fold();
+        }
     }
 
     /// Whether the other end of a socket speaks for clients of its own.

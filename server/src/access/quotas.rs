@@ -23,6 +23,10 @@ use places::{Place, Places};
 /// How often an operator is told that an address has reached a limit.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
+/// Refusals of one address that are written down …
+const REFUSALS_OF_AN_ADDRESS: Rate = Rate { count: 1, period: Duration::from_secs(10), burst: 50 };
+/// … and of all: in a day a few megabytes of lines, whoever floods the door.
+const REFUSALS_OF_ALL: Rate = Rate { count: 1, period: Duration::from_secs(1), burst: 1_000 };
 /// How long a plain request may be made to wait for its turn.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,6 +61,8 @@ pub(super) struct Quotas {
     upgrades: Buckets<AddressGroup>,
     requests: Buckets<AddressGroup>,
     creations: Buckets<Creator>,
+    refusals_written: Buckets<AddressGroup>,
+    all_refusals_written: Buckets<()>,
     last_warning: Mutex<Option<Instant>>,
 }
 
@@ -84,6 +90,8 @@ impl Quotas {
             upgrades: Buckets::new(config.upgrades),
             requests: Buckets::new(config.requests),
             creations: Buckets::new(config.creations),
+            refusals_written: Buckets::new(REFUSALS_OF_AN_ADDRESS),
+            all_refusals_written: Buckets::new(REFUSALS_OF_ALL),
             last_warning: Mutex::default(),
             config,
         }
@@ -122,6 +130,12 @@ impl Quotas {
     /// A place for a user's session.
     pub(super) fn enter(&self, user: &UserId) -> Result<UserPlace, Limit> {
         self.users.take(user.clone()).map(UserPlace).ok_or(Limit::ConnectionsPerUser)
+    }
+
+    /// Whether one more refusal is written down by itself; it counts. No address is exempt: what they fill is one log.
+    pub(super) fn write_refusal(&self, address: IpAddr, now: Instant) -> bool {
+        let of_address = self.refusals_written.try_take(address.into(), now, Duration::ZERO);
+        of_address.is_some() && self.all_refusals_written.try_take((), now, Duration::ZERO).is_some()
     }
 
     /// Whether one more document may be created; it counts.
@@ -209,6 +223,16 @@ mod tests {
         }
         assert_eq!(upgrade(100), Ok(200), "who was refused has not used up anything");
         assert_eq!(quotas.upgrade(ip("192.0.2.2"), start), Ok(Duration::ZERO), "another address");
+    }
+
+    #[test]
+    fn one_address_or_many_write_so_many_refusals_and_no_more() {
+        let (quotas, now) = (quotas(Duration::ZERO), Clock.now());
+        let written = |address: &str| (0..1_000).filter(|_| quotas.write_refusal(ip(address), now)).count();
+        assert_eq!((written("192.0.2.1"), written("127.0.0.1")), (50, 50));
+        let many: usize = (0..100).map(|last| written(&format!("198.51.100.{last}"))).sum();
+        assert_eq!(many, 900);
+        assert!(quotas.write_refusal(ip("192.0.2.1"), now + Duration::from_secs(10)));
     }
 
     #[test]

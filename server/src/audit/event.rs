@@ -30,6 +30,11 @@ pub enum AuditEvent<'a> {
         #[serde(flatten)]
         why: Why<'a>,
     },
+    /// So many more were refused, or tried the admin endpoint, since the last line that says so.
+    Folded {
+        /// How many.
+        refusals: u64,
+    },
     /// Something that the session wrote was taken for the first time.
     Wrote {
         /// Whose.

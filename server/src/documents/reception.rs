@@ -100,7 +100,7 @@ impl Reception {
         refusal: Expulsion,
     ) {
         let (who, why) = (Who::new(&self.client, document), Why::from(&refusal));
-        self.door.audit().record(&AuditEvent::Refused { who, why });
+        self.door.record_refusal(self.client.address, &AuditEvent::Refused { who, why });
         let Expulsion { code, reason } = refusal;
         self.hub.refuse(socket, code, reason).await;
     }

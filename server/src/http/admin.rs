@@ -77,7 +77,11 @@ pub(super) async fn admit(State(state): State<AppState>, mut request: Request, n
     };
     let by = by.as_ref().map(|user| &*user.0);
     let (method, status) = (method.as_str(), response.status().as_u16());
-    door.audit().record(&AuditEvent::Admin { address, by, method, path: &path, status });
+    let event = AuditEvent::Admin { address, by, method, path: &path, status };
+    match address.filter(|_| by.is_none()) {
+        Some(stranger) => door.record_refusal(stranger, &event),
+        None => door.audit().record(&event),
+    }
     response
 }
 

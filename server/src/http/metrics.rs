@@ -165,6 +165,7 @@ fn encode_audit(counts: &AuditCounts, encoder: &mut DescriptorEncoder) -> fmt::R
             "Lines of the audit log that were lost: its queue was full, or it could not be written",
             &counts.lost,
         ),
+        ("audit_refusals_folded", "Refusals that the audit log only counts, as there were very many", &counts.folded),
     ] {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(counter.get()).encode(metric)?;
