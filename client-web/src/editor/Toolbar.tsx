@@ -21,6 +21,7 @@ export function Toolbar({ editor, storeImage }: ToolbarProps): ReactElement {
       pressed: [...MARKS, ...LISTS]
         .filter((command) => command.isActive?.(current))
         .map((command) => command.name),
+      isCode: current.isActive('codeBlock'),
       isLink: current.isActive('link'),
       canUndo: current.can().undo(),
       canRedo: current.can().redo(),
@@ -80,7 +81,7 @@ export function Toolbar({ editor, storeImage }: ToolbarProps): ReactElement {
           value={active.block}
           onChange={(event) => BLOCKS[Number(event.target.value)]?.run(editor)}
         >
-          {active.block === -1 && <option value={-1}>–</option>}
+          {active.block === -1 && <option value={-1}>{active.isCode ? 'Code' : '–'}</option>}
           {BLOCKS.map((block, index) => (
             <option key={block.name} value={index}>
               {block.name}

@@ -1,9 +1,10 @@
 import type { Extensions } from '@tiptap/core'
 import { Image } from '@tiptap/extension-image'
-import { TaskItem, TaskList } from '@tiptap/extension-list'
+import { TaskList } from '@tiptap/extension-list'
 import { TableKit } from '@tiptap/extension-table'
 import { StarterKit } from '@tiptap/starter-kit'
 import { CodeBlock } from './code-block.ts'
+import { TaskItem } from './task-item.ts'
 
 /**
  * What a page may contain. Undo is not among it: with several people it must take back one's own edits only, which
@@ -24,7 +25,7 @@ export function pageExtensions(): Extensions {
     }),
     CodeBlock,
     TaskList,
-    TaskItem.configure({ nested: true }),
+    TaskItem,
     TableKit.configure({ table: { resizable: true, cellMinWidth: 60 } }),
     Image.configure({ allowBase64: true, inline: false }),
   ]

@@ -165,3 +165,27 @@ test('code is coloured, by grammars that come with the first block', async ({ se
   await language.selectOption('TypeScript')
   for (const person of [ada, ben]) await expect(person.text.locator('.hljs-keyword')).toHaveText('const')
 })
+
+test('tasks are named by their own words, and a reader cannot tick them', async ({ network, arrive }) => {
+  const space = newSpace()
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  for (const person of [ada, ben]) await person.open(`${network.url}/s/${space}`)
+  await ada.text.focus()
+  await ada.page.keyboard.type('[ ] Read the gauge')
+  await ada.page.keyboard.press('Enter')
+  await ada.page.keyboard.press('Tab')
+  await ada.page.keyboard.type('Bring a torch')
+  const task = (person: Person, name: string) => person.text.getByRole('checkbox', { name, exact: true })
+  await expect(task(ben, 'Bring a torch')).not.toBeChecked()
+
+  await task(ben, 'Read the gauge').check()
+  await expect(task(ada, 'Read the gauge')).toBeChecked()
+  await expect(task(ada, 'Bring a torch'), 'the task below it is one of its own').not.toBeChecked()
+  const lines = ada.text.locator('li p')
+  await expect(lines.nth(0)).toHaveCSS('text-decoration-line', 'line-through')
+  await expect(lines.nth(1)).toHaveCSS('text-decoration-line', 'none')
+
+  network.sayReadOnly()
+  await expect(ada.text).toHaveAttribute('contenteditable', 'false')
+  await expect(task(ada, 'Bring a torch')).toBeDisabled()
+})
