@@ -1,14 +1,16 @@
-import { mkdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { newSpace, type Person } from '../harness/person.ts'
 import { expect, test } from '../harness/test.ts'
 
-const FOLDER = fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url))
-mkdirSync(FOLDER, { recursive: true })
+/** `npm run screenshots` renews the pictures of the documentation; a test run leaves them alone. */
+const FOLDER = process.env.KEEP_SCREENSHOTS
+  ? fileURLToPath(new URL('../../../docs/screenshots/', import.meta.url))
+  : null
 
 async function take(person: Person, name: string): Promise<void> {
   await person.page.evaluate(() => document.fonts.ready.then(() => undefined))
-  await person.page.screenshot({ path: `${FOLDER}${name}.png` })
+  const path = FOLDER === null ? test.info().outputPath(`${name}.png`) : `${FOLDER}${name}.png`
+  await person.page.screenshot({ path })
 }
 
 /** A small plan, as two people would have made it. */
@@ -29,6 +31,7 @@ async function furnish(ada: Person, ben: Person): Promise<void> {
   const added = ada.page.getByText('Added what plan.excalidraw holds.')
   await expect(added).toBeVisible()
   await expect(added).toBeHidden()
+  await ada.text.getByText('The level rose').click()
   await ben.text.getByText('Call Ines about the pump', { exact: true }).click()
   await ben.page.keyboard.press('End')
 }
