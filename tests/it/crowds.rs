@@ -203,3 +203,22 @@ async fn plain_requests_of_one_address_wait_for_their_turn_and_then_are_told_to_
     soon(client.wait_on_disk()).await.unwrap();
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_says_that_it_wants_a_websocket_is_held_to_the_bounds_of_plain_requests() {
+    let mut config = counted(quick());
+    config.limits.max_connections_per_address = 1;
+    let server = Server::start(faulty(), config).await;
+    let mut first = server.raw("/sync/notes").await;
+    is_let_in(&mut first).await;
+    for path in ["/metrics", "/health/live", "/admin/revocations"] {
+        let mut stream = soon(TcpStream::connect(server.address)).await.unwrap();
+        let head = "Host: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+        stream.write_all(format!("GET {path} HTTP/1.1\r\n{head}").as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        soon(stream.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 429", "{path}");
+    }
+    drop(first);
+    server.stop().await;
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -76,7 +76,9 @@ async fn turn_away(State(state): State<AppState>, request: Request, next: Next) 
         state.documents.metrics().limit_reached(limit).increment();
         too_many_requests()
     };
-    if asks_for_websocket(request.headers()) {
+    // On a route that is no document the header says nothing, and must not be a way round this.
+    let is_route = request.extensions().get::<MatchedPath>().is_some();
+    if !is_route && asks_for_websocket(request.headers()) {
         return next.run(request).await;
     }
     if matches!(standing, Some(Standing::Refused(_))) {
