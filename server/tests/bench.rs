@@ -126,7 +126,7 @@ fn a_server_with_metrics_tells_its_flushes_and_that_nothing_is_left() {
         clients = 2
         rate = 20.0
         seconds = 0.2
-        times = 1
+        times = 2
         # It returns as soon as nothing is held, whatever became of the memory.
         settle_seconds = 60.0
         memory_back_percent = 1000.0

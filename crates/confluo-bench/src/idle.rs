@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 use tokio::time;
 
 use crate::{
-    BenchError, Progress, Report, Target,
+    BenchError, Dialect, Progress, Report, Target,
     connection::Connection,
     crowd::{Count, Crowd, OPENING_AT_ONCE},
     frames::Heard,
     message::{EMPTY_STEP_2, Kind, kind_of},
     report::Meter,
 };
+
+/// The most connections of one room at a relay.
+const RELAYED_TO: usize = 4;
 
 /// How many connections idle, and for how long.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -42,8 +45,13 @@ pub async fn run(config: &IdleConfig, target: &Target, progress: &Progress) -> R
     let mut crowd = Crowd::default();
     let (joined, frames) = (Count::default(), Count::default());
     let mut connections = Vec::with_capacity(config.connections);
+    // A relay tells everybody what each says first: ten thousand in one room would open for hours, and idle no differently.
+    let rooms = match target.dialect {
+        Dialect::Relay => config.rooms.max(config.connections / RELAYED_TO),
+        Dialect::YWebsocket | Dialect::Hocuspocus => config.rooms,
+    };
     for index in 0..config.connections {
-        let (connection, listener) = Connection::open(target, &target.room(index % config.rooms)).await?;
+        let (connection, listener) = Connection::open(target, &target.room(index % rooms)).await?;
         connections.push(Rc::clone(&connection));
         let (tell_joined, frames) = (joined.clone(), frames.clone());
         let mut has_joined = false;

@@ -94,8 +94,10 @@ pub(crate) fn format_number(value: f64) -> String {
             0
         } else if value.abs() >= 10.0 {
             1
-        } else {
+        } else if value.abs() >= 0.1 {
             2
+        } else {
+            4
         };
         return format!("{value:.decimals$}");
     }
@@ -178,6 +180,7 @@ mod tests {
     fn numbers_are_short() {
         for (value, text) in [
             (0.0, "0"),
+            (0.0123, "0.0123"),
             (0.456, "0.46"),
             (12.34, "12.3"),
             (123.4, "123"),

@@ -81,6 +81,12 @@ impl Target {
         Self { rooms: name, ..self }
     }
 
+    /// The same server, with the rooms of this run also in later ones.
+    pub(crate) fn in_rooms_of_this_run(&self) -> Self {
+        let name = self.rooms.clone().unwrap_or_else(|| format!("bench-{:08x}", self.run));
+        Self { rooms: Some(name), ..self.clone() }
+    }
+
     /// The same server, with rooms that no run has used, unless they have a name.
     pub(crate) fn with_new_rooms(&self) -> Self {
         Self { run: rand::random(), ..self.clone() }

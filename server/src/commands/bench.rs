@@ -147,8 +147,8 @@ enum Mode {
         /// Seconds for which they write.
         #[arg(long, default_value_t = 10.0)]
         seconds: f64,
-        /// How often they come and leave.
-        #[arg(long, default_value_t = 2)]
+        /// How often they come and leave, the first time included.
+        #[arg(long, default_value_t = 3)]
         times: usize,
         /// The most seconds that the server gets to let go of what it held.
         #[arg(long, default_value_t = 60.0)]

@@ -128,13 +128,14 @@ fn a_document_that_is_there_is_opened_and_one_that_is_not_is_seen() {
 }
 
 #[test]
-fn all_come_and_leave_twice() {
+fn all_come_and_leave_and_come_again() {
     for target in [floor(), reference()] {
         let config = LeaveConfig {
             rooms: 2,
             clients: 2,
             rate: 50.0,
             seconds: 0.2,
+            times: 2,
             settle_seconds: 0.0,
             ..LeaveConfig::default()
         };
