@@ -141,16 +141,18 @@ describe('awareness', { concurrency: true }, () => {
     assert.deepEqual([601, 602, 603].map((id) => last(id).clock), [6, 8, 2])
   })
 
-  test('fr3_ a client without awareness stays connected for 100 s in a quiet room', confluoOnly, async (t) => {
-    const { url } = await startServer(t)
-    const doc = new Y.Doc()
-    const quiet = connect(t, url, newName(), { doc, connect: false })
-    quiet.provider.awareness.setLocalState(null)
-    const statuses = []
-    quiet.provider.on('status', ({ status }) => statuses.push(status))
-    quiet.provider.connect()
-    await synced(quiet)
-    await throughout(100_000, () => quiet.provider.wsconnected, 'the quiet client is connected')
-    assert.deepEqual(statuses.filter((status) => status === 'disconnected'), [])
-  })
+  for (const version of [3, 2]) {
+    test(`fr3_ a client of y-websocket ${version} without awareness stays connected for 100 s in a quiet room`, confluoOnly, async (t) => {
+      const { url } = await startServer(t)
+      const doc = new Y.Doc()
+      const quiet = connect(t, url, newName(), { doc, connect: false, version })
+      quiet.provider.awareness.setLocalState(null)
+      const statuses = []
+      quiet.provider.on('status', ({ status }) => statuses.push(status))
+      quiet.provider.connect()
+      await synced(quiet)
+      await throughout(100_000, () => quiet.provider.wsconnected, 'the quiet client is connected')
+      assert.deepEqual(statuses.filter((status) => status === 'disconnected'), [])
+    })
+  }
 })

@@ -272,6 +272,23 @@ fn aw7_aw9_no_clock_leads_to_one_that_clients_cannot_read() {
 }
 
 #[test]
+fn aw4_a_null_of_another_and_what_is_not_newer_change_nothing_and_cost_nothing() {
+    let mut scene = Scene::with(RoomConfig { max_client_ids_per_session: 1, ..RoomConfig::default() });
+    (1..=3).for_each(|session| drop(scene.enter(joining(SessionId(session)))));
+    scene.publish(1, &[(A, 5, r#"{"x":1}"#)]);
+    scene.publish(2, &[(B, 1, "{}")]);
+    scene.inboxes(1..=3);
+    // More ids than it may have, if any of them counted.
+    scene.publish(2, &[(A, 6, "null"), (A, 9, "null"), (7, 3, "null")]);
+    scene.publish(1, &[(A, 5, r#"{"x":2}"#), (A, 4, r#"{"x":3}"#), (B, 2, "null"), (B, 1, "{}")]);
+    assert!(scene.inboxes(1..=3).concat().is_empty(), "nothing changes");
+    scene.assert_nobody_closed();
+    scene.join(joining(SessionId(4)));
+    scene.wait(Duration::from_millis(150));
+    assert_eq!(scene.hears(4), [entry(A, 5, r#"{"x":1}"#), entry(B, 1, "{}")], "as a late joiner is told");
+}
+
+#[test]
 fn aw4_a_return_with_an_old_clock_is_answered_with_the_one_to_beat() {
     let mut scene = Scene::with_sessions(2);
     scene.publish(1, &[(A, 7, "{}")]);

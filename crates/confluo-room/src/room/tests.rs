@@ -1,0 +1,91 @@
+//! What the engine does when its document is lost in memory.
+
+use confluo_protocol::{Access, StateVectorV1, encode_state_vector, update::Clocks};
+
+use super::*;
+
+/// One letter of client 1 at clock 0 in the root `r`.
+const LETTER: &[u8] = &[1, 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0];
+
+fn stored(lineage: LineageId) -> StoredState {
+    StoredState {
+        lineage,
+        head: Seq(1),
+        updates: vec![UpdateV1(Bytes::from_static(LETTER))],
+        authors: Vec::new(),
+        since_snapshot: SinceSnapshot::default(),
+        is_damaged: false,
+    }
+}
+
+// A document that is lost in memory is loaded again; until then nothing reads the empty one in its place.
+fn check(max_document_bytes: usize, message: Option<SyncMessage>) {
+    let lineage = LineageId([1; 16]);
+    let config = RoomConfig { max_document_bytes, ..RoomConfig::default() };
+    let (mut room, _) = Room::open(config, stored(lineage)).expect("opens");
+    let now = confluo_testkit::network::start_of_time();
+    let id = SessionId(1);
+    let joining =
+        Joining { session: id, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
+    room.handle(now, [RoomInput::Joined(joining)]);
+    room.document.fails_next = true;
+    let inputs = if let Some(message) = message {
+        let again = SyncMessage::Step1(StateVectorV1(Bytes::from_static(&[0])));
+        [message, again].map(|it| RoomInput::Received(id, Message::Sync(it))).into()
+    } else {
+        assert_eq!(room.take_snapshot(), None);
+        assert!(!room.can_snapshot());
+        vec![RoomInput::Tick]
+    };
+    let effects = room.handle(now, inputs);
+    assert!(effects.needs_rebuild);
+    assert!(effects.commit.is_none());
+    assert!(!effects.now.iter().any(|it| matches!(it, Outgoing::CatchUp(..))), "nothing empty is served");
+    room.rebuild(stored(lineage)).expect("opens again");
+    let effects = room.handle(now, [RoomInput::Tick]);
+    assert!(!effects.needs_rebuild);
+    assert_eq!(room.document.clocks().clock(1), 1, "whole again");
+    assert!(room.can_snapshot() || effects.commit.is_some());
+}
+
+#[test]
+fn sy15_a_document_lost_at_any_entry_is_loaded_again_and_never_served_empty() {
+    let large = RoomConfig::default().max_document_bytes;
+    let more = || SyncMessage::Update(UpdateV1(Bytes::from_static(&[1, 1, 2, 0, 4, 1, 1, b'r', 1, b'b', 0])));
+    check(large, Some(SyncMessage::Step1(StateVectorV1(Bytes::from_static(&[0])))));
+    check(large, Some(SyncMessage::Step1(encode_state_vector(&[(1, 1)]))));
+    check(large, Some(more()));
+    check(20, Some(more()));
+    check(large, None);
+}
+
+/// Two updates broke the document together, and the first of them breaks it alone.
+#[test]
+fn sy15_the_culprit_of_a_batch_is_found_and_costs_only_its_sender() {
+    let lineage = LineageId([1; 16]);
+    let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
+    let now = confluo_testkit::network::start_of_time();
+    let [culprit, other] = [SessionId(1), SessionId(2)];
+    for session in [culprit, other] {
+        let joining =
+            Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
+        room.handle(now, [RoomInput::Joined(joining)]);
+    }
+    let letter_of = |client: u8| UpdateV1(vec![1, 1, client, 0, 4, 1, 1, b'r', 1, b'b', 0].into());
+    let update = |session, client| RoomInput::Received(session, Message::Sync(SyncMessage::Update(letter_of(client))));
+    room.document.fails_next = true;
+    let effects = room.handle(now, [update(culprit, 2), update(other, 3)]);
+    assert!(effects.needs_rebuild && effects.close.is_empty() && effects.commit.is_none(), "nobody is blamed yet");
+
+    room.rebuild(stored(lineage)).expect("opens again");
+    room.document.fails_next = true;
+    let effects = room.handle(now, [RoomInput::Tick]);
+    assert!(effects.needs_rebuild && effects.commit.is_none());
+    let closed: Vec<_> = effects.close.iter().map(|(session, code, _)| (*session, *code)).collect();
+    assert_eq!(closed, [(culprit, CloseCode::Malformed)]);
+
+    room.rebuild(stored(lineage)).expect("opens again");
+    let effects = room.handle(now, [RoomInput::Tick]);
+    assert!(effects.close.is_empty() && effects.commit.is_some(), "what the other sent is taken");
+    assert_eq!([1, 2, 3].map(|client| room.document.clocks().clock(client)), [1, 0, 1]);
+}
