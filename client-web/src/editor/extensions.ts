@@ -1,9 +1,9 @@
 import type { Extensions } from '@tiptap/core'
-import { Image } from '@tiptap/extension-image'
 import { TaskList } from '@tiptap/extension-list'
 import { TableKit } from '@tiptap/extension-table'
 import { StarterKit } from '@tiptap/starter-kit'
 import { CodeBlock } from './code-block.ts'
+import { PageImage } from './page-image.ts'
 import { TaskItem } from './task-item.ts'
 
 /**
@@ -27,6 +27,6 @@ export function pageExtensions(): Extensions {
     TaskList,
     TaskItem,
     TableKit.configure({ table: { resizable: true, cellMinWidth: 60 } }),
-    Image.configure({ allowBase64: true, inline: false }),
+    PageImage,
   ]
 }

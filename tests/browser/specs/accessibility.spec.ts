@@ -19,6 +19,12 @@ for (const colorScheme of ['light', 'dark'] as const) {
 
     await ada.open(`${server.url}/s/${newSpace()}`)
     await ada.writeLine('Some text')
+    await ada.page.keyboard.type('\n[ ] a task\n\n> quoted\n\n')
+    await ada.page.keyboard.press('Enter')
+    await ada.page.keyboard.type('```js ')
+    await ada.page.keyboard.type('const answer = "six times" + 7 // why')
+    await expect(ada.text.locator('.hljs-keyword')).toBeVisible()
+    await expect(ada.page.getByRole('toolbar', { name: 'Code' })).toBeVisible()
     await ada.isLive()
     expect(await findings(ada)).toEqual([])
     await ada.page.getByRole('button', { name: 'More', exact: true }).click()

@@ -136,6 +136,23 @@ test('nothing is loaded from another host', async ({ server, arrive }) => {
   expect(elsewhere).toEqual([])
 })
 
+test('of what is pasted, an image that lies elsewhere is left out, and the words stay', async ({ server, arrive }) => {
+  const ada = await arrive('Ada')
+  const asked: string[] = []
+  ada.page.on('request', (request) => asked.push(request.url()))
+  await ada.open(`${server.url}/s/${newSpace()}`)
+  await ada.text.focus()
+  await ada.page.evaluate(() => {
+    const data = new DataTransfer()
+    data.setData('text/html', '<p>words <b>before</b></p><img src="https://elsewhere.example/who-reads.png"><p>and after</p>')
+    document.querySelector('.page-text')?.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))
+  })
+  await expect(ada.text).toContainText('words before')
+  await expect(ada.text).toContainText('and after')
+  await expect(ada.text.locator('img:not(.ProseMirror-separator)')).toHaveCount(0)
+  expect(asked.filter((url) => url.includes('elsewhere'))).toEqual([])
+})
+
 test('code is coloured, by grammars that come with the first block', async ({ server, arrive }) => {
   const space = newSpace()
   const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
