@@ -7,6 +7,7 @@
 use std::{
     collections::HashMap,
     mem::ManuallyDrop,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -14,7 +15,9 @@ use confluo_protocol::{
     ClientId, StateVectorV1, UpdateV1, Writer,
     update::{Admission, CheckedUpdate, ClockRange, Clocks, NestedTooDeep, TypeLevels, UpdateLimits, check_update},
 };
-use yrs::{ClientID, Doc, Options, ReadTxn, StateVector, Transact, Update, WriteTxn, updates::decoder::Decode};
+use yrs::{
+    ClientID, Doc, Options, ReadTxn, StateVector, Transact, TransactionMut, Update, WriteTxn, updates::decoder::Decode,
+};
 
 /// yrs panicked or refused what passed our checks. The document in memory is lost; the one on disk is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,8 +111,11 @@ impl Document {
             if was_pruned {
                 transaction.prune_pending();
             }
+            // Before the commit, which joins what is new to what stood before it: taking that apart again costs as much
+            // as the text before it is long. But only the commit collects what the batch inserted and deleted again.
+            let early = (!deletes_its_own(&transaction)).then(|| transaction.encode_update_v1());
             transaction.commit();
-            let update = transaction.has_changes().then(|| transaction.encode_update_v1());
+            let update = transaction.has_changes().then(|| early.unwrap_or_else(|| transaction.encode_update_v1()));
             Ok::<_, Broken>(Applied { update, was_pruned })
         }));
         let Ok(Ok(applied)) = outcome else {
@@ -250,6 +256,15 @@ impl Document {
         }
         (document, refused)
     }
+}
+
+/// Whether some of what the transaction inserted is deleted again.
+fn deletes_its_own(transaction: &TransactionMut) -> bool {
+    transaction.delete_set().iter().any(|(client, deleted)| {
+        let Some(inserted) = transaction.insert_set().get(client) else { return false };
+        let is_new = |old: &Range<u32>| inserted.ranges().any(|new| new.start < old.end && old.start < new.end);
+        deleted.iter().any(is_new)
+    })
 }
 
 fn encode_state_vector(clocks: impl ExactSizeIterator<Item = (ClientId, u32)>) -> StateVectorV1 {

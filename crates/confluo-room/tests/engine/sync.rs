@@ -97,6 +97,27 @@ fn sy6_the_author_hears_the_echo_once_and_a_duplicate_has_none() {
     assert!(scene.inboxes(1..=2).concat().is_empty());
 }
 
+/// What a batch inserts and deletes again leaves nothing behind, on the disk or with the others; what it adds to a long text
+/// is all that it says.
+#[test]
+fn sy4_a_batch_says_no_more_than_what_it_changed() {
+    let mut scene = Scene::with_sessions(2);
+    let author = Author::new(7);
+    let (typed, deleted) = (author.types("a passing thought"), author.deletes(17));
+    scene.send_together([(1, update(&typed)), (1, update(&deleted))]);
+    scene.settle();
+    let said = format!("{:?}{:?}", scene.inboxes(1..=2), scene.server.disk());
+    assert!(!said.contains("thought"), "it was deleted before anybody saw it");
+    scene.send(1, [update(&author.types(&"long ".repeat(1_000)))]);
+    scene.settle();
+    drop(scene.inboxes(1..=2));
+    let more = author.types("more");
+    scene.send(1, [update(&more)]);
+    scene.settle();
+    let contents: Vec<_> = scene.inbox(2).into_iter().filter(is_content).collect();
+    assert_eq!(contents, [update(&more)]);
+}
+
 #[test]
 fn sy3_sy4_the_edits_of_two_clients_in_any_order_lead_everyone_to_the_same() {
     for order in [[0, 1, 2, 3], [0, 2, 1, 3], [2, 0, 3, 1], [2, 3, 0, 1]] {
