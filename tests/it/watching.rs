@@ -60,7 +60,7 @@ async fn sy7_a_reader_that_stops_costs_only_itself_and_catches_up_with_one_diff(
     // It is subscribed again, and has nothing that the others have not.
     put(&writer, "the end".to_owned()).await;
     slow.read_into(&copy, |doc| blob_of(&doc.transact()).as_deref() == Some("the end")).await;
-    let vector = reader.read(|txn| txn.state_vector()).await.unwrap();
+    let vector = writer.read(|txn| txn.state_vector()).await.unwrap();
     assert_eq!(copy.transact().state_vector(), vector);
     server.stop().await;
 }
