@@ -11,12 +11,12 @@ mod open;
 
 use std::path::PathBuf;
 
-use confluo_store::{EngineStore, StoreError};
+use confluo_store::{EngineStore, JournalConfig, Journaled, StoreError};
 
 pub use engine::RedbEngine;
 
 /// A [`confluo_store::DocumentStore`] on redb.
-pub type RedbStore = EngineStore<RedbEngine>;
+pub type RedbStore = EngineStore<Journaled<RedbEngine>>;
 
 /// Where and how redb keeps its data.
 #[derive(Debug, Clone)]
@@ -28,17 +28,27 @@ pub struct RedbConfig {
     /// Only for the control of the power-cut test, which must lose records without it.
     #[doc(hidden)]
     pub syncs: bool,
+    /// Only for tests: how much the journal takes before the engine does.
+    #[doc(hidden)]
+    pub seal_bytes: usize,
 }
 
 impl RedbConfig {
     /// The defaults: a page cache of 64 MiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), cache_capacity_bytes: 64 * 1024 * 1024, syncs: true }
+        Self {
+            dir: dir.into(),
+            cache_capacity_bytes: 64 * 1024 * 1024,
+            syncs: true,
+            seal_bytes: JournalConfig::default().seal_bytes,
+        }
     }
 }
 
 /// Opens the store in a folder, or creates it there.
 pub fn open(config: RedbConfig) -> Result<RedbStore, StoreError> {
     let watermark = config.dir.join("watermark");
-    EngineStore::open(RedbEngine::open(config)?, Some(&watermark))
+    let journal = JournalConfig { seal_bytes: config.seal_bytes, syncs: config.syncs };
+    let dir = config.dir.clone();
+    EngineStore::open(Journaled::open(RedbEngine::open(config)?, &dir, journal)?, Some(&watermark))
 }

@@ -12,3 +12,11 @@ fn damage_to_the_file_is_reported() {
     assert_eq!(report.silent, Vec::<String>::new());
     assert!(report.refused + report.reported > 0, "the trials hit nothing");
 }
+
+#[test]
+fn damage_to_the_journal_of_a_killed_process_is_reported() {
+    let report = damage::run_journal_trials(|dir| Ok(Arc::new(open(RedbConfig::new(dir))?)), 0..30);
+    println!("{report:?}");
+    assert_eq!(report.silent, Vec::<String>::new());
+    assert!(report.reported > 0, "the trials hit nothing");
+}

@@ -1,9 +1,15 @@
 //! Whichever call of the engine fails, nothing acknowledged is lost and no mixture is seen.
 
-use confluo_store::contract::every_call;
+use confluo_store::{JournalConfig, Journaled, contract::every_call};
 use confluo_store_redb::{RedbConfig, RedbEngine};
 
 #[test]
 fn any_one_call_may_fail() {
     every_call::check(|dir| RedbEngine::open(RedbConfig::new(dir)).unwrap());
+}
+
+#[test]
+fn any_one_call_may_fail_with_the_journal_before_the_engine() {
+    let journal = JournalConfig { seal_bytes: 100_000, ..JournalConfig::default() };
+    every_call::check(|dir| Journaled::open(RedbEngine::open(RedbConfig::new(dir)).unwrap(), dir, journal).unwrap());
 }

@@ -16,12 +16,12 @@ mod open;
 
 use std::path::PathBuf;
 
-use confluo_store::{EngineStore, StoreError};
+use confluo_store::{EngineStore, JournalConfig, Journaled, StoreError};
 
 pub use engine::SledEngine;
 
 /// A [`confluo_store::DocumentStore`] on sled.
-pub type SledStore = EngineStore<SledEngine>;
+pub type SledStore = EngineStore<Journaled<SledEngine>>;
 
 /// Where and how sled keeps its data.
 #[derive(Debug, Clone)]
@@ -34,17 +34,27 @@ pub struct SledConfig {
     /// sync, so that an acknowledgement means nothing.
     #[doc(hidden)]
     pub syncs: bool,
+    /// Only for tests: how much the journal takes before the engine does.
+    #[doc(hidden)]
+    pub seal_bytes: usize,
 }
 
 impl SledConfig {
     /// The defaults: a page cache of 64 MiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), cache_capacity_bytes: 64 * 1024 * 1024, syncs: true }
+        Self {
+            dir: dir.into(),
+            cache_capacity_bytes: 64 * 1024 * 1024,
+            syncs: true,
+            seal_bytes: JournalConfig::default().seal_bytes,
+        }
     }
 }
 
 /// Opens the store in a folder, or creates it there.
 pub fn open(config: SledConfig) -> Result<SledStore, StoreError> {
     let watermark = config.dir.join("watermark");
-    EngineStore::open(SledEngine::open(config)?, Some(&watermark))
+    let journal = JournalConfig { seal_bytes: config.seal_bytes, syncs: config.syncs };
+    let dir = config.dir.clone();
+    EngineStore::open(Journaled::open(SledEngine::open(config)?, &dir, journal)?, Some(&watermark))
 }

@@ -1,6 +1,11 @@
 //! What an embedded engine has to do: an ordered map of bytes whose commits are atomic and durable.
 
-use std::{collections::BTreeMap, io, ops::ControlFlow, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::{Bound, ControlFlow},
+    path::PathBuf,
+};
 
 /// The longest value that is given to an engine. Longer ones are cut by [`crate::engine_store`].
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
@@ -55,6 +60,27 @@ impl Batch {
         self.changes.into_iter()
     }
 
+    /// Adds later changes.
+    pub(crate) fn merge(&mut self, later: Self) {
+        self.changes.extend(later.changes);
+    }
+
+    /// The change of a key, if there is one: its new value, or `None` if it is removed.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.changes.get(key)
+    }
+
+    /// The changes of keys that start with `prefix` and are at least `from`, in ascending order.
+    pub(crate) fn changes_from<'a>(
+        &'a self,
+        prefix: &'a [u8],
+        from: &'a [u8],
+    ) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> {
+        let start = Bound::Included(from.max(prefix));
+        let changes = self.changes.range::<[u8], _>((start, Bound::Unbounded));
+        changes.take_while(|(key, _)| key.starts_with(prefix)).map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
     /// How many keys change.
     pub fn len(&self) -> usize {
         self.changes.len()
@@ -82,6 +108,16 @@ pub enum EngineError {
         path: PathBuf,
         /// What was found there.
         found: String,
+    },
+    /// Something was written by a newer build.
+    #[error("{what} has version {found}, and this build reads up to {supported}")]
+    Newer {
+        /// What it is.
+        what: &'static str,
+        /// Its version.
+        found: u32,
+        /// The newest that this build reads.
+        supported: u32,
     },
     /// The engine's files are not what it wrote, or reading them made it panic.
     #[error("the engine's files are damaged: {0}")]

@@ -8,6 +8,7 @@ mod load;
 mod write;
 
 use std::{
+    collections::HashMap,
     ops::ControlFlow,
     path::Path,
     sync::{
@@ -44,6 +45,9 @@ pub struct EngineStore<E> {
 struct Writing {
     state: State,
     watermark: Option<Watermark>,
+    /// Entries and heads as the last appends left them, so that the next need not read them. Whatever else is committed, or
+    /// fails, forgets them.
+    recent: HashMap<DocumentName, (Entry, Head)>,
     /// Why the last write failed; nothing is served until the engine was reopened.
     failure: Option<String>,
 }
@@ -56,7 +60,7 @@ impl<E: Engine> EngineStore<E> {
         let state = read_state(&engine)?;
         let store = Self {
             engine,
-            writing: Mutex::new(Writing { state, watermark, failure: None }),
+            writing: Mutex::new(Writing { state, watermark, recent: HashMap::new(), failure: None }),
             compacting: Mutex::default(),
             is_unhealthy: AtomicBool::new(false),
             documents: AtomicU64::new(0),
@@ -117,6 +121,7 @@ impl<E: Engine> EngineStore<E> {
 
     /// Commits a batch together with the counters, and notes it in the watermark.
     fn commit(&self, writing: &mut Writing, mut batch: Batch, state: State) -> Result<(), StoreError> {
+        writing.recent.clear();
         let state = State { commits: state.commits + 1, ..state };
         batch.put(STATE.to_vec(), state.encode(STATE));
         if let Err(error) = self.engine.commit(batch) {

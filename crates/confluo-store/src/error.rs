@@ -150,6 +150,7 @@ impl From<EngineError> for StoreError {
             EngineError::Io(source) => Self::Io { source: Arc::new(source) },
             EngineError::Locked(path) => Self::Locked { path },
             EngineError::Foreign { path, found } => Self::Foreign { path, found },
+            EngineError::Newer { what, found, supported } => Self::Newer { what: what.to_owned(), found, supported },
             EngineError::Damaged(detail) => Self::Damaged { detail },
         }
     }

@@ -4,12 +4,13 @@
 //! 2. [`error`]: what can go wrong, and what the reader should do about it.
 //! 3. [`snapshot`]: a document's whole state, compressed off the async threads.
 //! 4. [`engine`]: the small ordered key/value trait that an embedded engine implements.
-//! 5. [`keys`] and [`value`]: where each thing lies, and its version and checksum.
-//! 6. [`engine_store`]: a [`DocumentStore`] over any [`Engine`]; the one place with store logic.
-//! 7. [`watermark`]: notices an engine that opens without its newest commits.
-//! 8. [`memory`]: an engine that keeps everything in memory.
-//! 9. [`copy`]: moves all documents from one store to another.
-//! 10. `contract`, `faulty` (features): what tests need.
+//! 5. [`journal`]: makes commits of an engine cheap, and gives it many at once.
+//! 6. [`keys`] and [`value`]: where each thing lies, and its version and checksum.
+//! 7. [`engine_store`]: a [`DocumentStore`] over any [`Engine`]; the one place with store logic.
+//! 8. [`watermark`]: notices an engine that opens without its newest commits.
+//! 9. [`memory`]: an engine that keeps everything in memory.
+//! 10. [`copy`]: moves all documents from one store to another.
+//! 11. `contract`, `faulty` (features): what tests need.
 //!
 //! Invariants: what [`DocumentStore::append`] acknowledged survives a cut of power; a failed load is an error, never an
 //! empty document; a lost or damaged record is seen and named; stored bytes carry a version and a checksum that binds
@@ -21,6 +22,7 @@ pub mod document_store;
 pub mod engine;
 pub mod engine_store;
 pub mod error;
+pub mod journal;
 pub mod keys;
 pub mod memory;
 pub mod snapshot;
@@ -40,5 +42,6 @@ pub use document_store::{
 pub use engine::{Batch, Engine, EngineError};
 pub use engine_store::EngineStore;
 pub use error::StoreError;
+pub use journal::{JournalConfig, Journaled};
 pub use memory::{MemoryEngine, MemoryStore};
 pub use snapshot::{EncodedSnapshot, encode_snapshot};

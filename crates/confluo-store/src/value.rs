@@ -82,6 +82,18 @@ pub fn decode_format(key: &[u8], sealed: &[u8]) -> Result<u32, ValueError> {
     u32::try_from(format).map_err(|_| ValueError::Damaged)
 }
 
+/// Encodes the number of the last frame of the journal that the engine has taken.
+pub fn encode_journal(key: &[u8], through: u64) -> Vec<u8> {
+    let mut fields = Writer::default();
+    fields.write_var_uint(through);
+    seal(key, &fields.finish())
+}
+
+/// The number of the last frame of the journal that the engine has taken.
+pub fn decode_journal(key: &[u8], sealed: &[u8]) -> Result<u64, ValueError> {
+    Ok(Reader::new(&unseal(key, sealed)?).read_var_uint()?)
+}
+
 impl State {
     /// Encodes the counters.
     pub fn encode(self, key: &[u8]) -> Vec<u8> {

@@ -24,18 +24,33 @@ pub struct DamageReport {
     pub silent: Vec<String>,
 }
 
-/// Damages a copy of a store in each trial and looks at what it then says. The same seeds give the same trials.
+/// Damages a file of a copy of a closed store in each trial and looks at what it then says. The same seeds give the same
+/// trials.
 pub fn run_trials(open: Open, file: &str, trials: std::ops::Range<u64>) -> DamageReport {
     let work = tempfile::tempdir().expect("a scratch folder");
     let sound = work.path().join("sound");
     build(&*open(&sound).expect("an empty folder opens"));
+    run(open, &sound, file, trials)
+}
+
+/// The same with the journal of a store whose process was killed.
+pub fn run_journal_trials(open: Open, trials: std::ops::Range<u64>) -> DamageReport {
+    let work = tempfile::tempdir().expect("a scratch folder");
+    let (alive, killed) = (work.path().join("alive"), work.path().join("killed"));
+    let store = open(&alive).expect("an empty folder opens");
+    build(&*store);
+    copy_folder(&alive, &killed);
+    run(open, &killed, "journal-0", trials)
+}
+
+fn run(open: Open, sound: &Path, file: &str, trials: std::ops::Range<u64>) -> DamageReport {
     let mut report = DamageReport::default();
-    let untouched = work.path().join("untouched");
-    copy_folder(&sound, &untouched);
+    let untouched = sound.with_file_name("untouched");
+    copy_folder(sound, &untouched);
     assert_eq!(judge(open, &untouched), Verdict::Unharmed, "a sound store is not accused");
     for trial in trials {
-        let copy = work.path().join("damaged");
-        copy_folder(&sound, &copy);
+        let copy = sound.with_file_name("damaged");
+        copy_folder(sound, &copy);
         let what = damage(&copy.join(file), trial);
         // Twice: what was reported once must not become silent, or worse, at the next start.
         for start in 1..=2 {

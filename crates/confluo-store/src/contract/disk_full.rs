@@ -15,7 +15,7 @@ pub fn check(open: Open) {
     let work = tempfile::tempdir().expect("a scratch folder");
     let disk = Disk::mount(work.path());
     let ballast = disk.0.join("ballast");
-    fs::write(&ballast, vec![1; 24 * 1024 * 1024]).expect("it fits");
+    fs::write(&ballast, vec![1; 104 * 1024 * 1024]).expect("it fits");
     let store = open(&disk.0.join("data")).expect("an empty folder opens");
     let mut head = 0;
     let error = loop {
@@ -48,7 +48,7 @@ struct Disk(std::path::PathBuf);
 
 impl Disk {
     fn mount(at: &Path) -> Self {
-        run_command("mount", &["-t", "tmpfs", "-o", "size=64m", "tmpfs", at.to_str().expect("our paths are UTF-8")]);
+        run_command("mount", &["-t", "tmpfs", "-o", "size=160m", "tmpfs", at.to_str().expect("our paths are UTF-8")]);
         Self(at.to_owned())
     }
 }

@@ -15,6 +15,9 @@ use crate::{
 /// How much of a large value is written in one commit, so that others' commits are not held up for long.
 pub(super) const STAGE_BYTES: usize = 1024 * 1024;
 
+/// How many documents' heads are kept in memory.
+const MOST_RECENT: usize = 16_384;
+
 pub(super) fn append<E: Engine>(store: &EngineStore<E>, records: &[Append]) -> Result<(), StoreError> {
     let mut writing = store.lock_healthy()?;
     if records.is_empty() {
@@ -22,9 +25,13 @@ pub(super) fn append<E: Engine>(store: &EngineStore<E>, records: &[Append]) -> R
     }
     let mut state = writing.state;
     let mut batch = Batch::default();
+    let mut recent = std::mem::take(&mut writing.recent);
+    if recent.len() > MOST_RECENT {
+        recent.clear();
+    }
     let mut touched: HashMap<&DocumentName, (Entry, Head)> = HashMap::new();
     for Append { document, lineage, record } in records {
-        let known = match touched.get(document) {
+        let known = match touched.get(document).or_else(|| recent.get(document)) {
             Some(known) => Some(*known),
             None => match store.entry(document)? {
                 Some(entry) => Some((entry, store.head(document, &entry)?)),
@@ -56,10 +63,18 @@ pub(super) fn append<E: Engine>(store: &EngineStore<E>, records: &[Append]) -> R
         }
         touched.insert(document, (entry, head));
     }
-    for (entry, head) in touched.into_values() {
-        put_head(&mut batch, entry.number, head);
+    for (entry, head) in touched.values() {
+        put_head(&mut batch, entry.number, *head);
     }
-    store.commit(&mut writing, batch, state)
+    store.commit(&mut writing, batch, state)?;
+    for (document, known) in touched {
+        match recent.get_mut(document) {
+            Some(before) => *before = known,
+            None => drop(recent.insert(document.clone(), known)),
+        }
+    }
+    writing.recent = recent;
+    Ok(())
 }
 
 /// Writes the chunks first, where nothing points at them yet, then everything that makes them a document.

@@ -1,0 +1,278 @@
+//! A journal before an engine: a commit is one write and one sync, and the engine takes many commits at once.
+//!
+//! An engine's own commit rewrites the pages of every key that it touches: on sled it costs several times the processor
+//! time of the sync that it ends with, and most of what it writes (heads, counters) is replaced by the next one.
+//!
+//! 1. A commit becomes one frame at the end of a preallocated file, which is synced ([`file`]).
+//! 2. What the engine does not have yet is kept in memory, in layers that every read looks at first ([`layers`]).
+//! 3. When a file has enough, it is *sealed*: a thread gives its changes to the engine in one commit, with the number of
+//!    their last frame. Meanwhile commits go to the other file.
+//! 4. Opening gives the engine all frames that it has not, then begins with new files; closing leaves none.
+//!
+//! Invariants: a file is written over only when the engine has all of it on disk; frames are numbered without a hole, so an
+//! engine that lost what the journal continues is seen; nothing is appended to a file after an error, or after a crash, since
+//! the system may show bytes then that never reached the disk.
+
+mod file;
+mod layers;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    thread::JoinHandle,
+};
+
+use crate::{Batch, Engine, EngineError, engine::Visit, keys::JOURNAL, value};
+use file::JournalFiles;
+use layers::Layers;
+
+/// At this much a commit waits for the engine: it takes less than comes in.
+const MOST_BYTES: usize = 32 << 20;
+
+/// How a journal works.
+#[derive(Debug, Clone, Copy)]
+pub struct JournalConfig {
+    /// A file with this many bytes is sealed.
+    pub seal_bytes: usize,
+    /// Whether commits are synced. Without it nothing is durable: for the control of a test.
+    pub syncs: bool,
+}
+
+impl Default for JournalConfig {
+    /// 1.5 MiB: they fit in a preallocated file with the commit that goes beyond them.
+    fn default() -> Self {
+        Self { seal_bytes: 3 << 19, syncs: true }
+    }
+}
+
+/// An engine with a journal before it.
+pub struct Journaled<E: Engine> {
+    shared: Arc<Shared<E>>,
+    checkpoints: Option<JoinHandle<()>>,
+}
+
+struct Shared<E> {
+    engine: E,
+    dir: PathBuf,
+    config: JournalConfig,
+    /// `None` from a failure until the engine was reopened.
+    files: Mutex<Option<JournalFiles>>,
+    layers: RwLock<Layers>,
+    checkpoint: Mutex<Checkpoint>,
+    changed: Condvar,
+}
+
+/// What the committer and the checkpoints' thread tell each other.
+#[derive(Default)]
+struct Checkpoint {
+    /// There is a sealed layer that the thread has not dealt with.
+    is_due: bool,
+    /// The engine refused the last one: told to the next commit.
+    failure: Option<EngineError>,
+    stops: bool,
+}
+
+impl<E: Engine> Journaled<E> {
+    /// Puts a journal in `dir`, the engine's own folder, before an open engine; gives the engine what an earlier process left
+    /// in it.
+    pub fn open(engine: E, dir: &Path, config: JournalConfig) -> Result<Self, EngineError> {
+        let files = recover(&engine, dir, config.syncs)?;
+        let shared = Arc::new(Shared {
+            engine,
+            dir: dir.to_owned(),
+            config,
+            files: Mutex::new(Some(files)),
+            layers: RwLock::default(),
+            checkpoint: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let thread = Arc::clone(&shared);
+        let checkpoints = std::thread::Builder::new()
+            .name("confluo-checkpoint".into())
+            .spawn(move || thread.make_checkpoints())
+            .map_err(EngineError::Io)?;
+        Ok(Self { shared, checkpoints: Some(checkpoints) })
+    }
+}
+
+impl<E: Engine> Engine for Journaled<E> {
+    fn name(&self) -> &'static str {
+        self.shared.engine.name()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        if let Some(change) = self.shared.read_layers().get(key) {
+            return Ok(change.clone());
+        }
+        self.shared.engine.get(key)
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        // Before the engine is read: what leaves the layers is in the engine by then.
+        let newer = self.shared.read_layers().changes_from(prefix, from);
+        layers::scan(newer, &self.shared.engine, prefix, from, visit)
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), EngineError> {
+        let mut files = self.shared.lock_files();
+        let committed = self.shared.commit(files.as_mut(), batch);
+        if committed.is_err() {
+            *files = None;
+        }
+        committed
+    }
+
+    fn reopen(&self) -> Result<(), EngineError> {
+        let mut files = self.shared.lock_files();
+        *files = None;
+        self.shared.wait_for_checkpoint().failure = None;
+        self.shared.engine.reopen()?;
+        *self.shared.write_layers() = Layers::default();
+        *files = Some(recover(&self.shared.engine, &self.shared.dir, self.shared.config.syncs)?);
+        Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.shared.engine.disk_bytes() + file::disk_bytes(&self.shared.dir)
+    }
+}
+
+impl<E: Engine> Shared<E> {
+    fn commit(&self, files: Option<&mut JournalFiles>, batch: Batch) -> Result<(), EngineError> {
+        let Some(files) = files else { return Err(EngineError::Damaged("the journal was not reopened".into())) };
+        let mut checkpoint =
+            if files.written() < MOST_BYTES { self.lock_checkpoint() } else { self.wait_for_checkpoint() };
+        if let Some(failure) = checkpoint.failure.take() {
+            return Err(failure);
+        }
+        drop(checkpoint);
+        files.append(&batch, self.config.syncs).map_err(EngineError::Io)?;
+        let mut layers = self.write_layers();
+        layers.active.merge(batch);
+        if files.written() < self.config.seal_bytes {
+            return Ok(());
+        }
+        let mut checkpoint = self.lock_checkpoint();
+        if !checkpoint.is_due && checkpoint.failure.is_none() {
+            layers.seal(files.last());
+            files.begin_other().map_err(EngineError::Io)?;
+            checkpoint.is_due = true;
+            self.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// The life of the checkpoints' thread.
+    fn make_checkpoints(&self) {
+        loop {
+            let waiting = self.lock_checkpoint();
+            let waiting = self.changed.wait_while(waiting, |checkpoint| !checkpoint.is_due && !checkpoint.stops);
+            if waiting.unwrap_or_else(PoisonError::into_inner).stops {
+                return;
+            }
+            let outcome = self.give_sealed_to_engine();
+            let mut checkpoint = self.lock_checkpoint();
+            checkpoint.is_due = false;
+            checkpoint.failure = outcome.err();
+            self.changed.notify_all();
+        }
+    }
+
+    fn give_sealed_to_engine(&self) -> Result<(), EngineError> {
+        let Some(sealed) = self.read_layers().sealed.clone() else { return Ok(()) };
+        // An engine that was given nothing must stay empty: only then it may become a store.
+        if !sealed.changes.is_empty() {
+            give(&self.engine, sealed.changes.clone(), sealed.through)?;
+        }
+        self.write_layers().sealed = None;
+        Ok(())
+    }
+
+    fn wait_for_checkpoint(&self) -> MutexGuard<'_, Checkpoint> {
+        let checkpoint = self.changed.wait_while(self.lock_checkpoint(), |checkpoint| checkpoint.is_due);
+        checkpoint.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_checkpoint(&self) -> MutexGuard<'_, Checkpoint> {
+        self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_files(&self) -> MutexGuard<'_, Option<JournalFiles>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_layers(&self) -> RwLockReadGuard<'_, Layers> {
+        self.layers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_layers(&self) -> RwLockWriteGuard<'_, Layers> {
+        self.layers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives the engine changes of the journal, with the number of their last frame.
+fn give<E: Engine>(engine: &E, mut changes: Batch, through: u64) -> Result<(), EngineError> {
+    changes.put(JOURNAL.to_vec(), value::encode_journal(JOURNAL, through));
+    engine.commit(changes)
+}
+
+/// Gives the engine what the journal has and it has not, and makes the journal empty. Frames that do not follow what the engine
+/// has are kept in a file aside: commits before them are lost, which [`crate::watermark`] tells.
+fn recover<E: Engine>(engine: &E, dir: &Path, syncs: bool) -> Result<JournalFiles, EngineError> {
+    let taken = match engine.get(JOURNAL)? {
+        Some(sealed) => value::decode_journal(JOURNAL, &sealed)
+            .map_err(|_| EngineError::Damaged("its place in the journal is unreadable".into()))?,
+        None => 0,
+    };
+    let mut changes = Batch::default();
+    let mut through = taken;
+    let mut frames = file::read_frames(dir)?;
+    frames.retain(|frame| frame.number > taken);
+    for frame in frames {
+        if frame.number != through + 1 {
+            file::set_aside(dir).map_err(EngineError::Io)?;
+            break;
+        }
+        through = frame.number;
+        changes.merge(frame.changes);
+    }
+    if through > taken {
+        give(engine, changes, through)?;
+    }
+    JournalFiles::begin(dir, through, syncs).map_err(EngineError::Io)
+}
+
+impl<E: Engine> Drop for Journaled<E> {
+    /// Leaves an engine that has everything, for backups and for whoever reads it without the journal.
+    fn drop(&mut self) {
+        self.shared.lock_checkpoint().stops = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.checkpoints.take() {
+            thread.join().ok();
+        }
+        let files = self.shared.lock_files().take();
+        // After a failure only the files on the disk tell what is to be kept.
+        let Some(files) = files.filter(|_| self.shared.lock_checkpoint().failure.is_none()) else { return };
+        // What cannot be given now is in the journal.
+        if self.shared.give_sealed_to_engine().is_ok() {
+            self.shared.write_layers().seal(files.last());
+            if self.shared.give_sealed_to_engine().is_ok() {
+                file::remove(&self.shared.dir).ok();
+            }
+        }
+    }
+}
+
+impl<E: Engine> fmt::Debug for Journaled<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journaled").field("engine", &self.shared.engine.name()).finish_non_exhaustive()
+    }
+}
+
+impl<E: Engine> Journaled<E> {
+    /// The engine behind the journal.
+    pub fn engine(&self) -> &E {
+        &self.shared.engine
+    }
+}

@@ -1,0 +1,226 @@
+//! The journal's two files, and the frames in them.
+//!
+//! ```text
+//! frame   = version (1 byte) · CRC-32 of all that follows and the version (4) · number (8) · length of changes (4) · changes
+//! changes = for each: key (lib0 byte array) · 0 | 1 and value (lib0 byte array)
+//! ```
+//! Numbers are little-endian. A file's frames are numbered one after the other from any number on; its end is where the next
+//! number does not follow, or the checksum fails: what is there was written before, or not wholly, and then not acknowledged.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use bytes::{Buf, Bytes};
+use confluo_protocol::{DecodeError, Reader, Writer};
+
+use crate::{Batch, EngineError};
+
+/// Written in full when a file is made, so that a sync has no metadata to write: it then takes half as long.
+const FILE_BYTES: u64 = 2 << 20;
+/// And in pages: what is written at once, Linux keeps as one folio, and walks through at every small write into it.
+const PAGE: [u8; 4096] = [0; 4096];
+const VERSION: u8 = 1;
+const HEADER_BYTES: usize = 17;
+const NAMES: [&str; 2] = ["journal-0", "journal-1"];
+
+/// One commit.
+pub(super) struct Frame {
+    pub(super) number: u64,
+    pub(super) changes: Batch,
+}
+
+/// Both files; one is written to. Each is made when it is needed.
+pub(super) struct JournalFiles {
+    dir: PathBuf,
+    files: [Option<File>; 2],
+    active: usize,
+    written: usize,
+    last: u64,
+}
+
+impl JournalFiles {
+    /// Throws away what is in the files, which the engine has. The next frame follows number `last`.
+    pub(super) fn begin(dir: &Path, last: u64, syncs: bool) -> io::Result<Self> {
+        remove(dir)?;
+        if syncs {
+            File::open(dir)?.sync_all()?;
+        }
+        Ok(Self { dir: dir.to_owned(), files: [None, None], active: 0, written: 0, last })
+    }
+
+    /// Writes a frame. With `syncs` it is on disk when this returns. After an error nothing more may be appended.
+    pub(super) fn append(&mut self, changes: &Batch, syncs: bool) -> io::Result<()> {
+        let frame = encode(self.last + 1, changes)?;
+        let file = &mut self.files[self.active];
+        let file = match file {
+            Some(file) => file,
+            None => file.insert(make(&self.dir, NAMES[self.active], syncs)?),
+        };
+        file.write_all(&frame)?;
+        if syncs {
+            file.sync_data()?;
+        }
+        self.last += 1;
+        self.written += frame.len();
+        Ok(())
+    }
+
+    /// Goes on in the other file. All that is in it is in the engine.
+    pub(super) fn begin_other(&mut self) -> io::Result<()> {
+        self.active = 1 - self.active;
+        self.written = 0;
+        let Some(file) = &mut self.files[self.active] else { return Ok(()) };
+        if file.metadata()?.len() > 2 * FILE_BYTES {
+            // One large commit should not keep its room for ever.
+            file.set_len(FILE_BYTES)?;
+        }
+        file.seek(SeekFrom::Start(0)).map(drop)
+    }
+
+    /// Bytes in the active file.
+    pub(super) fn written(&self) -> usize {
+        self.written
+    }
+
+    /// The number of the last frame.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+}
+
+/// All frames of both files, in the order of their numbers.
+pub(super) fn read_frames(dir: &Path) -> Result<Vec<Frame>, EngineError> {
+    let mut frames = Vec::new();
+    for name in NAMES {
+        let bytes = match fs::read(dir.join(name)) {
+            Ok(bytes) => Bytes::from(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(EngineError::Io(error)),
+        };
+        frames.append(&mut decode_all(bytes)?);
+    }
+    frames.sort_unstable_by_key(|frame| frame.number);
+    Ok(frames)
+}
+
+/// Removes the files: the engine has what is in them.
+pub(super) fn remove(dir: &Path) -> io::Result<()> {
+    for path in paths(dir) {
+        unless_missing(fs::remove_file(path))?;
+    }
+    Ok(())
+}
+
+/// Keeps the files under other names.
+pub(super) fn set_aside(dir: &Path) -> io::Result<()> {
+    for path in paths(dir) {
+        unless_missing(fs::rename(&path, path.with_extension("aside")))?;
+    }
+    Ok(())
+}
+
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    done.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// What the files take.
+pub(super) fn disk_bytes(dir: &Path) -> u64 {
+    paths(dir).filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
+}
+
+fn paths(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    NAMES.into_iter().map(|name| dir.join(name))
+}
+
+fn make(dir: &Path, name: &str, syncs: bool) -> io::Result<File> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(dir.join(name))?;
+    for _ in 0..FILE_BYTES / PAGE.len() as u64 {
+        file.write_all(&PAGE)?;
+    }
+    if syncs {
+        file.sync_all()?;
+        File::open(dir)?.sync_all()?;
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+fn encode(number: u64, changes: &Batch) -> io::Result<Vec<u8>> {
+    let mut payload = Writer::default();
+    for (key, value) in changes.changes_from(&[], &[]) {
+        payload.write_var_bytes(key);
+        match value {
+            Some(value) => payload.write_raw(&[1]).write_var_bytes(value),
+            None => payload.write_raw(&[0]),
+        };
+    }
+    let payload = payload.finish();
+    let length = u32::try_from(payload.len()).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    let mut frame = Vec::with_capacity(HEADER_BYTES + payload.len());
+    frame.push(VERSION);
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(&number.to_le_bytes());
+    frame.extend_from_slice(&length.to_le_bytes());
+    frame.extend_from_slice(&payload);
+    let checksum = checksum(VERSION, &frame[5..]);
+    frame[1..5].copy_from_slice(&checksum.to_le_bytes());
+    Ok(frame)
+}
+
+fn decode_all(mut bytes: Bytes) -> Result<Vec<Frame>, EngineError> {
+    let mut frames: Vec<Frame> = Vec::new();
+    while let Some((version, number, payload)) = split_frame(&mut bytes) {
+        if version > VERSION {
+            let version = u32::from(version);
+            return Err(EngineError::Newer { what: "the journal", found: version, supported: u32::from(VERSION) });
+        }
+        if frames.last().is_some_and(|last| number != last.number + 1) {
+            break;
+        }
+        let changes = decode_changes(&payload);
+        let changes =
+            changes.map_err(|_| EngineError::Damaged(format!("frame {number} of the journal is no frame")))?;
+        frames.push(Frame { number, changes });
+    }
+    Ok(frames)
+}
+
+/// Takes the next intact frame off: its version, number and changes.
+fn split_frame(bytes: &mut Bytes) -> Option<(u8, u64, Bytes)> {
+    let header = bytes.get(..HEADER_BYTES)?;
+    let version = header[0];
+    let expected = u32::from_le_bytes(header[1..5].try_into().ok()?);
+    let number = u64::from_le_bytes(header[5..13].try_into().ok()?);
+    let length = u32::from_le_bytes(header[13..].try_into().ok()?) as usize;
+    let end = HEADER_BYTES.checked_add(length)?;
+    if version == 0 || checksum(version, bytes.get(5..end)?) != expected {
+        return None;
+    }
+    let mut frame = bytes.split_to(end);
+    frame.advance(HEADER_BYTES);
+    Some((version, number, frame))
+}
+
+fn decode_changes(payload: &Bytes) -> Result<Batch, DecodeError> {
+    let mut reader = Reader::new(payload);
+    let mut changes = Batch::default();
+    while !reader.is_empty() {
+        let key = reader.read_var_bytes()?.to_vec();
+        if reader.read_u8()? == 0 {
+            changes.remove(key);
+        } else {
+            changes.put(key, reader.read_var_bytes()?.to_vec());
+        }
+    }
+    Ok(changes)
+}
+
+fn checksum(version: u8, rest: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&[version]);
+    hasher.update(rest);
+    hasher.finalize()
+}
