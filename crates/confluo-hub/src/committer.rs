@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use confluo_store::{Append, DocumentStore, StoreError};
@@ -36,12 +36,25 @@ impl Committer {
     pub(crate) fn start(
         store: Arc<dyn DocumentStore>,
         queue_records: usize,
+        flush_interval: Duration,
         clock: Clock,
         metrics: Arc<HubMetrics>,
         health: Arc<HealthState>,
     ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
         let (queue, receiver) = mpsc::channel(queue_records);
-        let thread = CommitThread { store, receiver, clock, metrics, health, batch: Vec::new(), waiting: Vec::new() };
+        let last_start = clock.now();
+        let thread = CommitThread {
+            store,
+            receiver,
+            flush_interval,
+            last_start,
+            had_company: false,
+            clock,
+            metrics,
+            health,
+            batch: Vec::new(),
+            waiting: Vec::new(),
+        };
         let handle = std::thread::Builder::new().name("confluo-commit".into()).spawn(move || thread.run())?;
         Ok((Self { queue }, handle))
     }
@@ -58,6 +71,10 @@ impl Committer {
 struct CommitThread {
     store: Arc<dyn DocumentStore>,
     receiver: mpsc::Receiver<Waiting>,
+    /// From the start of one flush to that of the next, where several records come together.
+    flush_interval: Duration,
+    last_start: Instant,
+    had_company: bool,
     clock: Clock,
     metrics: Arc<HubMetrics>,
     health: Arc<HealthState>,
@@ -68,14 +85,27 @@ struct CommitThread {
 impl CommitThread {
     fn run(mut self) {
         while let Some(first) = self.receiver.blocking_recv() {
+            self.wait_for_company();
             let mut bytes = self.gather(first);
             while bytes < MAX_BATCH_BYTES
                 && let Ok(next) = self.receiver.try_recv()
             {
                 bytes += self.gather(next);
             }
+            self.had_company = self.batch.len() > 1;
             self.commit(bytes);
         }
+    }
+
+    /// A flush costs the same for one record as for many. Where the last one had many, the next waits for as many again;
+    /// who is alone never waits.
+    fn wait_for_company(&mut self) {
+        let next_start = self.last_start + self.flush_interval;
+        let pause = next_start.saturating_duration_since(self.clock.now());
+        if self.had_company && !pause.is_zero() {
+            std::thread::sleep(pause);
+        }
+        self.last_start = self.clock.now();
     }
 
     fn gather(&mut self, waiting: Waiting) -> usize {

@@ -20,6 +20,9 @@ pub struct HubConfig {
     pub session_rates: SessionRates,
     /// Records of all rooms that wait for the committer. At the bound rooms wait.
     pub commit_queue_records: usize,
+    /// From the start of one flush to that of the next, where records of several documents come together: a flush costs the
+    /// same for one as for many. A record that is alone never waits.
+    pub flush_interval: Duration,
     /// How long a document stays in memory after its last session has left.
     pub linger: Duration,
     /// After this long without a frame to a session, a filler is sent: stock clients drop after 30 s of silence.
@@ -78,6 +81,7 @@ impl Default for HubConfig {
                 bytes: Rate::per_second(16 << 20, 64 << 20),
             },
             commit_queue_records: 4096,
+            flush_interval: Duration::from_millis(2),
             linger: Duration::from_secs(10),
             filler_interval: Duration::from_secs(22),
             ping_interval: Duration::from_secs(25),

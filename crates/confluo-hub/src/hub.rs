@@ -102,6 +102,7 @@ impl Hub {
         let (committer, thread) = Committer::start(
             Arc::clone(&store),
             config.commit_queue_records,
+            config.flush_interval,
             clock,
             Arc::clone(&metrics),
             Arc::clone(&health),

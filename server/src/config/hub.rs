@@ -38,6 +38,7 @@ impl Config {
                 bytes: Rate::per_second(limits.max_bytes_per_second.as_u64(), limits.max_message_bytes.as_u64()),
             },
             commit_queue_records: store.commit_queue_records as usize,
+            flush_interval: store.flush_interval,
             linger: rooms.linger,
             filler_interval: sessions.filler_interval,
             ping_interval: sessions.ping_interval,

@@ -27,6 +27,9 @@ pub struct StoreConfig {
     pub snapshot_at_close_records: u32,
     /// Records of all rooms that may wait for the disk; then rooms wait.
     pub commit_queue_records: u32,
+    /// From the start of one flush to that of the next, where records of several documents come together.
+    #[serde(with = "humantime_serde")]
+    pub flush_interval: Duration,
     /// After disk trouble, how often to try to open the store again.
     #[serde(with = "humantime_serde")]
     pub reopen_interval: Duration,
@@ -58,6 +61,7 @@ impl StoreConfig {
         }
         let bytes = ByteCount::kib(1)..=ByteCount::gib(1);
         problems.check_range("store.snapshot_after_bytes", &self.snapshot_after_bytes, &bytes);
+        problems.check_range("store.flush_interval", &self.flush_interval, &(Duration::ZERO..=Duration::from_secs(1)));
         problems.check_range("store.reopen_interval", &self.reopen_interval, &(short..=minute * 10));
     }
 }
