@@ -81,7 +81,7 @@ impl Default for HubConfig {
                 bytes: Rate::per_second(16 << 20, 64 << 20),
             },
             commit_queue_records: 4096,
-            flush_interval: Duration::from_millis(2),
+            flush_interval: Duration::from_millis(4),
             linger: Duration::from_secs(10),
             filler_interval: Duration::from_secs(22),
             ping_interval: Duration::from_secs(25),
