@@ -269,10 +269,3 @@ impl<E: Engine> fmt::Debug for Journaled<E> {
         f.debug_struct("Journaled").field("engine", &self.shared.engine.name()).finish_non_exhaustive()
     }
 }
-
-impl<E: Engine> Journaled<E> {
-    /// The engine behind the journal.
-    pub fn engine(&self) -> &E {
-        &self.shared.engine
-    }
-}
