@@ -1,6 +1,18 @@
 //! A real disk that is full, and a record that went bad.
 
-use std::{collections::BTreeSet, fs, io::Write as _, path::Path, process::Command, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use confluo_client::yrs::{Map, ReadTxn, WriteTxn};
 use confluo_protocol::{CloseCode, Seq};
@@ -8,6 +20,9 @@ use confluo_store::{Batch, DocumentStore, Engine, MemoryStore, keys};
 use confluo_store_sled::SledConfig;
 
 use crate::harness::{Server, add, items, items_of, name, quick, set, soon, until, wait_for_item};
+
+/// What is not on the disk by then will not be.
+const FULL_FOR_GOOD: Duration = Duration::from_secs(5);
 
 /// A small disk; unmounted when dropped.
 struct SmallDisk(tempfile::TempDir);
@@ -27,20 +42,43 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Takes all space that is left.
-    fn fill(&self) {
-        let mut ballast = fs::File::create(self.path().join("ballast")).unwrap();
-        let mut chunk = 1 << 20;
-        while chunk > 0 {
-            match ballast.write(&vec![1; chunk]) {
-                Ok(written) if written > 0 => {}
-                _ => chunk /= 2,
+    /// Takes all space that is left, and what others give back, until what it returns is dropped.
+    fn keep_full(&self) -> Ballast {
+        let path = self.path().join("ballast");
+        let mut file = fs::File::create(&path).unwrap();
+        let is_needed = Arc::new(AtomicBool::new(true));
+        let goes_on = Arc::clone(&is_needed);
+        let thread = std::thread::spawn(move || {
+            let mut chunk = 1 << 20;
+            while goes_on.load(Ordering::Relaxed) {
+                match file.write(&vec![1; chunk]) {
+                    Ok(written) if written > 0 => {}
+                    _ if chunk > 1 => chunk /= 2,
+                    _ => {
+                        chunk = 1 << 16;
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
             }
-        }
+        });
+        Ballast { path, is_needed, thread: Some(thread) }
     }
+}
 
-    fn make_room(&self) {
-        fs::remove_file(self.path().join("ballast")).unwrap();
+/// What fills a disk. Dropped, it makes room.
+struct Ballast {
+    path: PathBuf,
+    is_needed: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        self.is_needed.store(false, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+        fs::remove_file(&self.path).ok();
     }
 }
 
@@ -59,26 +97,26 @@ async fn sy17_4503_a_full_disk_is_told_and_with_space_again_the_edits_come_back(
     let (writer, reader) = (server.synced("notes").await, server.synced("notes").await);
     add(&writer, "before").await;
     wait_for_item(&reader, "before").await;
-    disk.fill();
-    // The file has some room inside: write until it is used up.
+    let ballast = disk.keep_full();
+    // The store's files have some room inside, and it may give some back when it is reopened: write until it stays full.
     let mut written = vec!["before".to_owned()];
     let metrics = server.metrics();
-    while metrics.commit_failures.get() == 0 {
+    loop {
         assert!(written.len() < 1_000, "the disk is never full");
         let item = format!("{:04} {}", written.len(), noise(written.len() as u64, 100_000));
         add(&writer, item.clone()).await;
         written.push(item);
-        until("it is stored or refused", || {
-            metrics.commit_failures.get() > 0 || metrics.commit_records.snapshot().count >= written.len() as u64
-        })
-        .await;
+        if tokio::time::timeout(FULL_FOR_GOOD, writer.wait_on_disk()).await.is_err() {
+            break;
+        }
     }
+    assert!(metrics.closed_with(CloseCode::StorageUnavailable).get() > 0);
     until("both are told", || metrics.closed_with(CloseCode::StorageUnavailable).get() >= 2).await;
     let reason = server.ready_answers(503).await;
     assert!(reason.contains("space") || reason.contains("full"), "the operator is told what to do: {reason}");
     assert!(!items(&reader).await.contains(written.last().unwrap()));
 
-    disk.make_room();
+    drop(ballast);
     server.ready_answers(200).await;
     soon(writer.wait_on_disk()).await.unwrap();
     let all = written.len();
