@@ -69,8 +69,9 @@ impl Holding {
         self.metrics.as_ref()?.value(name)
     }
 
+    /// How many more tasks there are. One that was about to end before, as that of a probe, does not count.
     fn tasks_since(&self, before: &Self) -> Option<f64> {
-        Some(self.value("confluo_tasks")? - before.value("confluo_tasks")?)
+        Some((self.value("confluo_tasks")? - before.value("confluo_tasks")?).max(0.0))
     }
 
     /// Without metrics nobody can know, and the server gets all its time.
