@@ -46,8 +46,19 @@ pub trait Documents: Send + Sync + 'static {
 pub enum Readiness {
     /// It can.
     Ready,
-    /// It cannot, because of this; words for an operator, without content of documents.
-    NotReady(String),
+    /// It cannot. Anyone may ask, so what is told is fixed words: nothing of this machine and nothing of documents.
+    NotReady {
+        /// One word for machines.
+        reason: &'static str,
+        /// The same for people.
+        detail: &'static str,
+    },
+}
+
+impl Readiness {
+    /// What is said from the signal to stop on.
+    pub(crate) const SHUTTING_DOWN: Self =
+        Self::NotReady { reason: "shutting-down", detail: "the server is shutting down" };
 }
 
 /// A request to open a document over a WebSocket.

@@ -32,7 +32,7 @@ struct Echo {
 impl Documents for Echo {
     fn readiness(&self) -> Readiness {
         if self.broken.load(Ordering::Relaxed) {
-            return Readiness::NotReady("the disk is full".to_owned());
+            return Readiness::NotReady { reason: "disk-full", detail: "the disk is full" };
         }
         Readiness::Ready
     }
@@ -100,7 +100,7 @@ async fn health_says_what_the_documents_say() {
     assert!(get(server.address, "/health/ready").await.starts_with("HTTP/1.1 200"));
     server.documents.broken.store(true, Ordering::Relaxed);
     let answer = get(server.address, "/health/ready").await;
-    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"reason\":\"the disk is full\""), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("\"reason\":\"disk-full\""), "{answer}");
     server.stop().await;
 }
 

@@ -113,7 +113,10 @@ async fn sy17_4503_a_full_disk_is_told_and_with_space_again_the_edits_come_back(
     assert!(metrics.closed_with(CloseCode::StorageUnavailable).get() > 0);
     until("both are told", || metrics.closed_with(CloseCode::StorageUnavailable).get() >= 2).await;
     let reason = server.ready_answers(503).await;
-    assert!(reason.contains("space") || reason.contains("full"), "the operator is told what to do: {reason}");
+    assert!(
+        reason.contains("\"disk-full\"") && reason.contains("free some space"),
+        "the operator is told what to do: {reason}"
+    );
     assert!(!items(&reader).await.contains(written.last().unwrap()));
 
     drop(ballast);

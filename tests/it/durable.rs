@@ -12,6 +12,8 @@ use confluo_store::{
     faulty::{Fault, FaultyStore},
 };
 
+use serde_json::{Value, json};
+
 use crate::{
     harness::{Server, add, faulty, items, items_of, name, quick, set, soon, until, wait_for_item},
     raw::update_of,
@@ -90,8 +92,9 @@ async fn sy17_4503_while_the_store_fails_nothing_is_shown_and_afterwards_everyth
 
         store.fail_writes(Some(fault));
         add(&writer, "while it fails").await;
-        let reason = server.ready_answers(503).await;
-        assert!(reason.contains("not ready") && reason.contains("reason"), "{reason}");
+        let told: Value = serde_json::from_str(&server.ready_answers(503).await).unwrap();
+        let reason = if fault == Fault::OutOfSpace { "disk-full" } else { "disk-failed" };
+        assert_eq!((&told["status"], &told["reason"]), (&json!("not ready"), &json!(reason)), "{fault:?}");
         assert!(!items(&reader).await.contains("while it fails"), "{fault:?}");
         until("both are told why", || server.metrics().closed_with(CloseCode::StorageUnavailable).get() >= 2).await;
         let refused = server.raw("/sync/notes").await.close_code().await;

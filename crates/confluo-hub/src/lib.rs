@@ -35,7 +35,7 @@ pub use clock::Clock;
 pub use config::{HubConfig, SessionRates, SnapshotPolicy};
 pub use confluo_room::{LineageClaim, Rate, RoomConfig, TokenBucket};
 pub use gate::{Expulsion, SessionControl, SessionGate};
-pub use health::Health;
+pub use health::{Health, StorageTrouble};
 pub use hub::{Hub, JoinRequest};
 pub use metrics::{HubMetrics, Limit};
 pub use socket::{Received, SessionSocket, SocketLost};

@@ -53,8 +53,10 @@ impl Documents for LiveDocuments {
     fn readiness(&self) -> Readiness {
         match self.hub.health() {
             Health::Ready => Readiness::Ready,
-            Health::StorageUnavailable { reason } => Readiness::NotReady(reason),
-            Health::Draining => Readiness::NotReady("the server is shutting down".to_owned()),
+            Health::StorageUnavailable(trouble) => {
+                Readiness::NotReady { reason: trouble.name(), detail: trouble.description() }
+            }
+            Health::Draining => Readiness::SHUTTING_DOWN,
         }
     }
 

@@ -14,17 +14,14 @@ pub(super) async fn live() -> Response {
     Json(json!({"status": "live"})).into_response()
 }
 
-/// 200, or 503 with the reason: the store is not writable, or the server is stopping.
+/// 200, or 503 with what kind of trouble it is: of the store, or that the server is stopping. Details are in the log.
 pub(super) async fn ready(State(state): State<AppState>) -> Response {
-    let readiness = if state.shutdown.is_cancelled() {
-        Readiness::NotReady("the server is shutting down".to_owned())
-    } else {
-        state.documents.readiness()
-    };
+    let readiness = if state.shutdown.is_cancelled() { Readiness::SHUTTING_DOWN } else { state.documents.readiness() };
     match readiness {
         Readiness::Ready => Json(json!({"status": "ready"})).into_response(),
-        Readiness::NotReady(reason) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"status": "not ready", "reason": reason}))).into_response()
+        Readiness::NotReady { reason, detail } => {
+            let body = json!({"status": "not ready", "reason": reason, "detail": detail});
+            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }
 }
