@@ -20,12 +20,12 @@ use crate::{
 };
 
 /// This machine counts as any other address.
-fn counted(mut config: Config) -> Config {
+pub(crate) fn counted(mut config: Config) -> Config {
     config.limits.unlimited_networks = Networks::default();
     config
 }
 
-fn count(server: &Server, limit: Limit) -> u64 {
+pub(crate) fn count(server: &Server, limit: Limit) -> u64 {
     server.metrics().limit_reached(limit).get()
 }
 

@@ -18,6 +18,8 @@ pub struct HubMetrics {
     pub connections: Gauge,
     /// WebSockets accepted since the start. Moved by whoever accepts them.
     pub connections_accepted: Counter,
+    /// Wishes for a WebSocket that were malformed, or whose client was gone before the answer. Moved by whoever accepts them.
+    pub handshakes_failed: Counter,
     /// Sessions that are members of a room now.
     pub sessions: Gauge,
     /// Sessions that joined a room since the start.
@@ -79,6 +81,7 @@ impl HubMetrics {
         Self {
             connections: Gauge::default(),
             connections_accepted: Counter::default(),
+            handshakes_failed: Counter::default(),
             sessions: Gauge::default(),
             sessions_joined: Counter::default(),
             rooms: Gauge::default(),

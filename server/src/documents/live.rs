@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use confluo_auth::token_source::select_subprotocol;
 use confluo_hub::{Health, Hub, HubMetrics, LineageClaim};
 use confluo_protocol::{DocumentName, LineageId};
-use confluo_ws::handshake::accept_upgrade;
+use confluo_ws::handshake::{UpgradeError, accept_upgrade};
 use confluo_ws::{Limits, Role, WebSocket};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -72,7 +72,11 @@ impl Documents for LiveDocuments {
         let request = &upgrade.request;
         let accept = match accept_upgrade(&request.method, request.version, &request.headers) {
             Ok(accept) => accept,
-            Err(error) => return (error.status(), format!("{error}\n")).into_response(),
+            Err(error) => {
+                self.hub.metrics().handshakes_failed.increment();
+                debug!(%error, "a malformed handshake");
+                return refuse_handshake(error);
+            }
         };
         // A name that is no name is told by a close code: a browser cannot see a rejected upgrade and would retry for ever.
         let document = DocumentName::from_request_path(request.uri.path());
@@ -98,7 +102,10 @@ impl Documents for LiveDocuments {
         let session = async move {
             let upgraded = match upgrade.socket().await {
                 Ok(upgraded) => upgraded,
-                Err(error) => return debug!(%error, "the upgrade did not come about"),
+                Err(error) => {
+                    reception.hub.metrics().handshakes_failed.increment();
+                    return debug!(%error, "the upgrade did not come about");
+                }
             };
             // The connection's places are held until its session has ended.
             let (_connection, wait) = (upgraded.connection, passage.wait);
@@ -148,6 +155,17 @@ impl Documents for LiveDocuments {
         }
         .boxed()
     }
+}
+
+/// Says what a handshake lacks, with the headers that go with the status (RFC 9110, section 15.5; RFC 6455, section 4.4).
+fn refuse_handshake(error: UpgradeError) -> Response {
+    let status = error.status();
+    let headers: &[_] = match status {
+        StatusCode::UPGRADE_REQUIRED => &[(header::UPGRADE, "websocket"), (header::SEC_WEBSOCKET_VERSION, "13")],
+        StatusCode::METHOD_NOT_ALLOWED => &[(header::ALLOW, "GET")],
+        _ => &[],
+    };
+    (status, AppendHeaders(headers.iter().cloned()), format!("{error}\n")).into_response()
 }
 
 /// `?lineage=`: absent, empty ("tell me"), or the id of the client's copy. An id that is none can match no document.

@@ -67,6 +67,11 @@ const GAUGES: &[Named<Gauge>] = &[
 
 const COUNTERS: &[Named<Counter>] = &[
     ("connections_accepted", "Sockets accepted", |hub| &hub.connections_accepted),
+    (
+        "handshakes_failed",
+        "Wishes for a WebSocket that were malformed, or whose client was gone before the answer",
+        |hub| &hub.handshakes_failed,
+    ),
     ("sessions_joined", "Sessions that joined a room", |hub| &hub.sessions_joined),
     ("documents_loaded", "Documents loaded", |hub| &hub.documents_loaded),
     ("document_load_failures", "Loads that failed and were refused", |hub| &hub.document_load_failures),

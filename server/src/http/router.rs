@@ -9,6 +9,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use confluo_hub::Limit;
+use confluo_ws::handshake::accept_upgrade;
 use http::{HeaderMap, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
@@ -58,10 +59,11 @@ async fn document_or_app(State(state): State<AppState>, request: Request) -> Res
     let Some(connection) = parts.extensions.remove::<Connection>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    match DocumentUpgrade::new(parts, connection) {
-        Some(upgrade) => state.documents.upgrade(upgrade),
-        None => (StatusCode::BAD_REQUEST, "an upgrade needs HTTP/1.1 and `connection: upgrade`\n").into_response(),
-    }
+    let Some(upgrade) = DocumentUpgrade::new(parts, connection) else {
+        state.documents.metrics().handshakes_failed.increment();
+        return (StatusCode::BAD_REQUEST, "an upgrade needs HTTP/1.1 and `connection: upgrade`\n").into_response();
+    };
+    state.documents.upgrade(upgrade)
 }
 
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
@@ -69,16 +71,18 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|protocol| protocol.trim().eq_ignore_ascii_case("websocket"))
 }
 
-/// A socket too many of its address is told so whatever it asks; an upgrade goes on, to be told by a close code.
+/// A socket too many of its address is told so whatever it asks; an upgrade goes on, to be told by a close code. One that
+/// cannot succeed is a plain request: no close code reaches it, and nothing else bounds it.
 async fn turn_away(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let standing = request.extensions().get::<Connection>().and_then(|connection| connection.standing.as_deref());
     let limit_reached = |limit| {
         state.documents.metrics().limit_reached(limit).increment();
         too_many_requests()
     };
-    // On a route that is no document the header says nothing, and must not be a way round this.
+    // On a route that is no document the headers say nothing, and must not be a way round this.
     let is_route = request.extensions().get::<MatchedPath>().is_some();
-    if !is_route && asks_for_websocket(request.headers()) {
+    let is_upgrade = accept_upgrade(request.method(), request.version(), request.headers()).is_ok();
+    if !is_route && is_upgrade {
         return next.run(request).await;
     }
     if matches!(standing, Some(Standing::Refused(_))) {
