@@ -2,12 +2,12 @@
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 import { excalidrawAssets } from './build/excalidraw-assets.ts'
+import { fonts } from './build/fonts.ts'
 import { offlineManifest } from './build/offline-manifest.ts'
-import { preloadFont } from './build/preload-font.ts'
 import { sizeReport } from './build/size-report.ts'
 
 export default defineConfig({
-  plugins: [react(), excalidrawAssets(), preloadFont(), offlineManifest(), sizeReport()],
+  plugins: [react(), fonts(), excalidrawAssets(), offlineManifest(), sizeReport()],
   build: {
     target: 'es2022',
     chunkSizeWarningLimit: 3000,

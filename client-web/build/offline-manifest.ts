@@ -24,7 +24,7 @@ export function offlineManifest(): Plugin {
       for (const output of Object.values(bundle)) {
         if (output.type === 'chunk' && output !== worker && (output.isEntry || isOurs(output.facadeModuleId)))
           keep(output.fileName)
-        if (output.type === 'asset' && /\.css$|-latin-wght-.*\.woff2$/.test(output.fileName))
+        if (output.type === 'asset' && /\.css$|-latin-(wght|[47]00)-.*\.woff2$/.test(output.fileName))
           keep(output.fileName)
       }
       const files = ['/', '/boot.js', '/icon.svg', '/manifest.webmanifest']

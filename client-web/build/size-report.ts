@@ -1,8 +1,14 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import type { Plugin, Rollup } from 'vite'
+import { FIRST_FONTS } from './fonts.ts'
 
-/** The budget of a first visit's code and styles, before the whiteboard's own chunk, in bytes as gzip sends them. */
+/** All that a first visit to a space fetches before the whiteboard's own chunk, in bytes as gzip sends them. */
 const FIRST_LOAD_BUDGET_BYTES = 350_000
+
+/** What the page itself names, beside what is built. */
+const PUBLIC_FILES = ['boot.js', 'icon.svg', 'manifest.webmanifest']
 
 interface Size {
   gzip: number
@@ -11,10 +17,14 @@ interface Size {
 
 /** Prints what a visitor downloads, and fails the build when the first load outgrows its budget. */
 export function sizeReport(): Plugin {
+  let publicFolder = 'public'
   return {
     name: 'confluo-size-report',
     apply: 'build',
     enforce: 'post',
+    configResolved(config) {
+      publicFolder = config.publicDir
+    },
     generateBundle(_options, bundle) {
       const chunks = Object.values(bundle).filter((output) => output.type === 'chunk')
       const entry = chunks.find((chunk) => chunk.isEntry && chunk.fileName !== 'sw.js')
@@ -25,22 +35,26 @@ export function sizeReport(): Plugin {
       if (!entry || !space || !editor || !whiteboard || !highlight)
         throw new Error('size report: an expected chunk is missing')
 
+      const page = pageFiles(publicFolder, bundle)
       const home = closure(bundle, [entry])
       const firstLoad = closure(bundle, [entry, space, editor])
       const board = new Set([...closure(bundle, [whiteboard])].filter((name) => !firstLoad.has(name)))
       const code = new Set([...closure(bundle, [highlight])].filter((name) => !firstLoad.has(name)))
+      const sum = (names: Set<string>): Size => total([...names].map((name) => outputOf(bundle, name)))
+      const fonts = sum(firstFonts(bundle))
+      const first = added(added(sum(firstLoad), total(page)), fonts)
       const rows: [string, Size][] = [
-        ['home', total(bundle, home)],
-        ['first load of a space', total(bundle, firstLoad)],
-        ['  its two fonts', total(bundle, latinFonts(bundle))],
-        ['then the whiteboard', total(bundle, board)],
-        ['with the first code', total(bundle, code)],
+        ['home', added(added(sum(home), total(page)), fonts)],
+        ['first load of a space', first],
+        ['  of it fonts', fonts],
+        ['then the whiteboard', sum(board)],
+        ['with the first code', sum(code)],
       ]
       const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`.padStart(11)
       for (const [label, size] of rows) {
         this.info(`${label.padEnd(22)} gzip ${kilobytes(size.gzip)}   brotli ${kilobytes(size.brotli)}`)
       }
-      const spent = total(bundle, firstLoad).gzip
+      const spent = first.gzip
       if (spent > FIRST_LOAD_BUDGET_BYTES) {
         this.error(
           `the first load is ${kilobytes(spent).trim()}, over its budget of ${kilobytes(FIRST_LOAD_BUDGET_BYTES).trim()}`,
@@ -65,24 +79,37 @@ function closure(bundle: Rollup.OutputBundle, roots: Rollup.OutputChunk[]): Set<
   return names
 }
 
-/** A browser fetches the faces of other scripts only where the page holds them. */
-function latinFonts(bundle: Rollup.OutputBundle): Set<string> {
-  return new Set(Object.keys(bundle).filter((name) => /-latin-wght-normal-.*\.woff2$/.test(name)))
+/** A browser fetches the faces of other scripts and styles only where the page holds them. */
+function firstFonts(bundle: Rollup.OutputBundle): Set<string> {
+  return new Set(Object.keys(bundle).filter((name) => FIRST_FONTS.test(name)))
 }
 
-function total(bundle: Rollup.OutputBundle, names: Set<string>): Size {
-  const size = { gzip: 0, brotli: 0 }
-  for (const name of names) {
-    const output = bundle[name]
-    if (output === undefined) continue
-    const bytes = Buffer.from(output.type === 'chunk' ? output.code : output.source)
-    if (name.endsWith('.woff2')) {
-      size.gzip += bytes.length
-      size.brotli += bytes.length
-      continue
-    }
-    size.gzip += gzipSync(bytes, { level: 9 }).length
-    size.brotli += brotliCompressSync(bytes).length
-  }
-  return size
+interface SentFile {
+  name: string
+  bytes: Buffer
+}
+
+function outputOf(bundle: Rollup.OutputBundle, name: string): SentFile {
+  const output = bundle[name]
+  if (output === undefined) throw new Error(`size report: ${name} is not in the build`)
+  return { name, bytes: Buffer.from(output.type === 'chunk' ? output.code : output.source) }
+}
+
+function pageFiles(publicFolder: string, bundle: Rollup.OutputBundle): SentFile[] {
+  const read = (name: string): SentFile => ({ name, bytes: readFileSync(join(publicFolder, name)) })
+  return [outputOf(bundle, 'index.html'), ...PUBLIC_FILES.map(read)]
+}
+
+function total(files: readonly SentFile[]): Size {
+  return files.map(sizeOf).reduce(added, { gzip: 0, brotli: 0 })
+}
+
+function sizeOf({ name, bytes }: SentFile): Size {
+  // Fonts are compressed in themselves.
+  if (name.endsWith('.woff2')) return { gzip: bytes.length, brotli: bytes.length }
+  return { gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotliCompressSync(bytes).length }
+}
+
+function added(one: Size, other: Size): Size {
+  return { gzip: one.gzip + other.gzip, brotli: one.brotli + other.brotli }
 }
