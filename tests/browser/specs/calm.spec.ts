@@ -85,4 +85,8 @@ test('people and networks come and go, and every button keeps its place', async 
   network.sayReadOnly()
   await expect(ada.page.getByText('You can read this page, but not edit it.')).toBeVisible()
   expect(await places()).toEqual(before)
+
+  network.closeWith(4403)
+  await expect(ada.page.getByRole('alert')).toContainText('You have no access to this space')
+  expect(await places()).toEqual(before)
 })

@@ -35,9 +35,24 @@ test('after 4501 the app comes back by itself', async ({ network, arrive }) => {
   await ada.isLive()
   network.closeWith(4501)
   await expect(ada.status).toHaveAttribute('data-status', 'reconnecting')
-  await expect(ada.status).toHaveAttribute('title', /Your access ran out/)
+  await expect(ada.page.getByText('Your access ran out')).toBeVisible()
   network.closeWith(null)
   await ada.isLive()
+})
+
+test('what the server said can be put away, and asked for again', async ({ network, arrive }) => {
+  const ada = await arrive('Ada')
+  await ada.open(`${network.url}/s/${newSpace()}`)
+  await ada.isLive()
+  network.closeWith(4403)
+  await expect(ada.page.getByRole('alert')).toBeVisible()
+  await ada.page.getByRole('button', { name: 'Dismiss' }).click()
+  await expect(ada.page.getByRole('alert')).toHaveCount(0)
+  await ada.status.getByRole('button', { name: 'why' }).click()
+  network.closeWith(null)
+  await ada.page.getByRole('alert').getByRole('button', { name: 'Try again' }).click()
+  await ada.isLive()
+  await expect(ada.page.getByRole('alert')).toHaveCount(0)
 })
 
 test('a reset space gives out the old copy, and starts over from the server’s', async ({ network, arrive }) => {

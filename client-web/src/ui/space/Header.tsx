@@ -2,18 +2,17 @@ import type { Editor } from '@tiptap/core'
 import { type ReactElement, useRef } from 'react'
 import type { Theme, View } from '../../local/settings.ts'
 import type { Peer, Person } from '../../model/presence.ts'
-import type { SpaceName } from '../../model/space-name.ts'
 import { MAX_TITLE_CHARACTERS, writeTitle } from '../../model/title.ts'
 import { Icon, type IconName } from '../../parts/Icon.tsx'
 import { Mark } from '../../parts/Logo.tsx'
 import { Menu, type MenuSection } from '../../parts/Menu.tsx'
-import { say } from '../../parts/toasts.tsx'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
-import { navigate, spacePath } from '../navigation.ts'
+import { navigate } from '../navigation.ts'
 import { Avatars } from './Avatars.tsx'
 import { useText } from './hooks.ts'
 import { StatusLine } from './StatusLine.tsx'
 import type { SpaceSession } from './session.ts'
+import { shareLink, shareLinkWithKey } from './share.ts'
 import { tokenOf } from './token-from-link.ts'
 import { downloadBoard, downloadPage, downloadSpace, IMPORTABLE, importFile } from './transfer.ts'
 
@@ -28,6 +27,8 @@ interface HeaderProps {
   editor: Editor | null
   board: BoardApi | null
   followed: number | null
+  /** Says again why the server ended it, after that was put away. */
+  onExplain: (() => void) | null
   onShow: (view: View) => void
   onFollow: (clientId: number) => void
   onProfile: () => void
@@ -58,7 +59,7 @@ export function Header(props: HeaderProps): ReactElement {
         <Mark />
       </a>
       <Title session={session} canWrite={canWrite} />
-      <StatusLine sync={session.sync} keepsCopy={session.localCopy !== null} />
+      <StatusLine sync={session.sync} keepsCopy={session.localCopy !== null} onExplain={props.onExplain} />
       {/* Before what must keep its place: people come and go, and the row of them grows to the left. */}
       <Avatars person={person} peers={peers} followed={followed} onFollow={onFollow} onProfile={onProfile} />
       <ViewSwitch view={props.view} isPhone={isPhone} onShow={props.onShow} />
@@ -66,7 +67,7 @@ export function Header(props: HeaderProps): ReactElement {
         <button
           type="button"
           className="button primary share"
-          onClick={() => void share(session)}
+          onClick={() => void shareLink(session.name)}
           aria-label="Share: copy the link"
         >
           <Icon name="share" size={16} />
@@ -179,7 +180,7 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
               {
                 label: 'Copy link with my key',
                 icon: 'share' as const,
-                run: () => void shareKey(name, token),
+                run: () => void shareLinkWithKey(name, token),
               },
             ]),
         { label: 'Keyboard', icon: 'keyboard', hint: 'Alt /', run: props.onShortcuts },
@@ -203,27 +204,4 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
       ],
     },
   ]
-}
-
-/** The link without a key: that is mine, and not for passing on by accident. */
-function share({ name }: SpaceSession): Promise<void> {
-  const note = tokenOf(name) === null ? '' : ' It does not contain your key.'
-  return copyLink(spacePath(name), note)
-}
-
-function shareKey(name: SpaceName, token: string): Promise<void> {
-  return copyLink(
-    `${spacePath(name)}#${new URLSearchParams({ token })}`,
-    ' Whoever has it can do what you can.',
-  )
-}
-
-async function copyLink(path: string, note: string): Promise<void> {
-  const link = `${window.location.origin}${path}`
-  try {
-    await navigator.clipboard.writeText(link)
-    say(`Link copied.${note}`)
-  } catch {
-    window.prompt(`Copy this link.${note}`, link)
-  }
 }

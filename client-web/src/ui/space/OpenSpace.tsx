@@ -22,6 +22,7 @@ import { Split } from './Split.tsx'
 import type { SpaceSession } from './session.ts'
 import { storeBoardFile, storePageImage } from './store-images.ts'
 import { useFollow } from './use-follow.ts'
+import { useNotice } from './use-notice.ts'
 import { useShortcuts } from './use-shortcuts.ts'
 
 const loadEditor = () => import('../../editor/PageEditor.tsx')
@@ -34,7 +35,7 @@ const library = { load: loadLibrary, save: saveLibrary }
 
 /** A space on the screen: header, page and whiteboard. */
 export function OpenSpace({ session }: { session: SpaceSession }): ReactElement {
-  const { space, awareness, sync, localCopy, name } = session
+  const { space, awareness, sync, name } = session
   const isPhone = useMediaQuery(PHONE)
   const theme = useTheme()
   const [wanted, setWanted] = useState<View>(loadView)
@@ -47,6 +48,7 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
   const peers = usePeers(awareness)
   const view = isPhone && wanted === 'both' ? 'page' : wanted
   const lastPane = useRef<Pane>('page')
+  const { notice, putAway, bringBack } = useNotice(session)
 
   const show = useCallback((next: View) => {
     setWanted(next)
@@ -140,15 +142,16 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
         editor={editor}
         board={board}
         followed={follow.followed}
+        onExplain={bringBack}
         onShow={show}
         onFollow={follow.toggle}
         onProfile={() => setDialog('profile')}
         onShortcuts={() => setDialog('shortcuts')}
       />
-      <Notices session={session} keepsCopy={localCopy !== null} />
       <main className="space-main">
         <Split view={view} page={page} board={whiteboard} />
       </main>
+      <Notices session={session} notice={notice} onPutAway={putAway} />
       {follow.color !== null && <div className="follow-frame" style={{ borderColor: follow.color }} />}
       {dialog === 'profile' && (
         <ProfileDialog

@@ -9,10 +9,11 @@ const SETTLED_MS = 400
 interface StatusLineProps {
   sync: ConfluoSync
   keepsCopy: boolean
+  onExplain: (() => void) | null
 }
 
 /** Always visible, and never better than the truth. */
-export function StatusLine({ sync, keepsCopy }: StatusLineProps): ReactElement {
+export function StatusLine({ sync, keepsCopy, onExplain }: StatusLineProps): ReactElement {
   const status = useCalmStatus(useSyncStatus(sync))
   const now = useNow(status.kind === 'reconnecting')
   const words = statusWords(status, now)
@@ -26,6 +27,11 @@ export function StatusLine({ sync, keepsCopy }: StatusLineProps): ReactElement {
       {status.kind === 'reconnecting' && (
         <button type="button" className="link" onClick={() => sync.reconnectNow()}>
           now
+        </button>
+      )}
+      {onExplain !== null && (
+        <button type="button" className="link" onClick={onExplain}>
+          why
         </button>
       )}
       <Announcement status={status} kept={kept} />

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest'
+import { CLOSE_REASONS, closeReason, type SyncStatus } from '../../sync/index.ts'
+import { noticeOf } from './notice.ts'
+
+const browser = { keepsCopy: true, isSecure: true }
+
+function stopped(code: number, unsaved = 0): SyncStatus {
+  return { kind: 'stopped', unsaved, reason: closeReason(code), detail: '' }
+}
+
+function reconnecting(code: number): SyncStatus {
+  return { kind: 'reconnecting', unsaved: 0, retryAt: 0, reason: closeReason(code) }
+}
+
+test('every code of the server is told in words, with what to do', () => {
+  for (const { code, permanent, meaning, advice } of CLOSE_REASONS) {
+    const notice = noticeOf(permanent ? stopped(code) : reconnecting(code), browser)
+    expect(notice, String(code)).toMatchObject({ title: meaning, text: advice })
+  }
+})
+
+test.each([
+  [stopped(4403), ['try-again']],
+  [stopped(4403, 2), ['download', 'try-again']],
+  [stopped(4409), ['download', 'start-over']],
+])('%j offers %j', (status, actions) => {
+  expect(noticeOf(status, browser)?.actions).toEqual(actions)
+})
+
+test('a network that fails, and a calm space, need no more words than the status line has', () => {
+  expect(noticeOf(reconnecting(1006), browser)).toBeNull()
+  expect(noticeOf({ kind: 'saved' }, browser)).toBeNull()
+  expect(noticeOf({ kind: 'read-only', refused: false }, browser)).toBeNull()
+})
+
+test('what the browser lacks is said, unless the server has more to tell', () => {
+  const lacking = { keepsCopy: true, isSecure: false }
+  expect(noticeOf({ kind: 'saved' }, lacking)?.text).toContain('plain http')
+  expect(noticeOf({ kind: 'saved' }, { ...lacking, keepsCopy: false })?.text).toContain('keeps no copy')
+  expect(noticeOf(stopped(4403), lacking)?.title).toContain('no access')
+})

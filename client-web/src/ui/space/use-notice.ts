@@ -1,0 +1,48 @@
+import { useEffect, useState } from 'react'
+import { useSyncStatus } from './hooks.ts'
+import { LACK, type Notice, noticeOf } from './notice.ts'
+import type { SpaceSession } from './session.ts'
+
+interface ShownNotice {
+  notice: Notice | null
+  putAway: () => void
+  /** Brings back what was put away; null when that has nothing to do with the server. */
+  bringBack: (() => void) | null
+}
+
+/** What there is to say now, unless it has been put away. */
+export function useNotice(session: SpaceSession): ShownNotice {
+  const status = useSyncStatus(session.sync)
+  const browser = { keepsCopy: session.localCopy !== null, isSecure: window.isSecureContext }
+  const notice = noticeOf(status, browser)
+  const key = notice?.key ?? null
+  const [away, setAway] = useState<readonly string[]>(() => (isLackKnown() ? [LACK] : []))
+  // When it happens the next time it is news again; what a browser lacks it goes on lacking.
+  useEffect(() => setAway((keys) => keys.filter((kept) => kept === key || kept === LACK)), [key])
+  const isAway = key !== null && away.includes(key)
+  return {
+    notice: isAway ? null : notice,
+    putAway() {
+      if (key === null) return
+      if (key === LACK) rememberLack()
+      setAway((keys) => [...keys, key])
+    },
+    bringBack: isAway && key !== LACK ? () => setAway((keys) => keys.filter((kept) => kept !== key)) : null,
+  }
+}
+
+function isLackKnown(): boolean {
+  try {
+    return sessionStorage.getItem('confluo:lacks') === 'seen'
+  } catch {
+    return false
+  }
+}
+
+function rememberLack(): void {
+  try {
+    sessionStorage.setItem('confluo:lacks', 'seen')
+  } catch {
+    // It will be said again after a reload.
+  }
+}
