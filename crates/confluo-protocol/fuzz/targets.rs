@@ -6,6 +6,7 @@ use bytes::Bytes;
 use confluo_protocol::{
     Access, AuthMessage, AwarenessEntry, AwarenessReader, AwarenessWriter, CheckedUpdate, ClientId, ClockRange, Clocks,
     Message, StateVectorV1, SyncMessage, UpdateLimits, UpdateV1, check_state_vector, check_update, encode_state_vector,
+    update::ItemPlaces,
 };
 use yrs::{ClientID, Doc, IdSet, OffsetKind, Options, ReadTxn, Transact, Update, updates::decoder::Decode};
 
@@ -49,6 +50,7 @@ pub(crate) fn update(bytes: &[u8]) -> bool {
     let update = UpdateV1(Bytes::copy_from_slice(bytes));
     let Ok(checked) = check_update(update, &UpdateLimits::default()) else { return false };
     assert_yrs_agrees(&checked);
+    let _ = ItemPlaces::default().take(&checked, |_| u32::MAX);
     let document = new_document();
     take(&document, &checked, &mut HashMap::new());
     true

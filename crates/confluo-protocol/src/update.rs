@@ -15,12 +15,12 @@ mod content;
 mod error;
 mod frontier;
 mod json;
-mod nesting;
+mod places;
 mod walk;
 
 pub use admission::{Admission, Clocks, Early};
 pub use error::{Malformed, UpdateError};
-pub use nesting::{MAX_TYPE_NESTING, NestedTooDeep, TypeLevels};
+pub use places::{ItemPlaces, MAX_TYPE_NESTING, Misplaced, NestedTooDeep};
 
 use smallvec::SmallVec;
 

@@ -145,7 +145,7 @@ impl Room {
         }
         let Admission { admitted, structs, early, .. } = match self.document.admit(&checked) {
             Ok(admission) => admission,
-            Err(too_deep) => return self.refuse_update(id, CloseCode::Malformed, too_deep.to_string(), effects),
+            Err(misplaced) => return self.refuse_update(id, CloseCode::Malformed, misplaced.to_string(), effects),
         };
         if let Some(admitted) = admitted {
             effects.counts.updates += 1;

@@ -13,7 +13,9 @@ use std::{
 
 use confluo_protocol::{
     ClientId, StateVectorV1, UpdateV1, Writer,
-    update::{Admission, CheckedUpdate, ClockRange, Clocks, NestedTooDeep, TypeLevels, UpdateLimits, check_update},
+    update::{
+        Admission, CheckedUpdate, ClockRange, Clocks, ItemPlaces, Misplaced, NestedTooDeep, UpdateLimits, check_update,
+    },
 };
 use yrs::{
     ClientID, Doc, Options, ReadTxn, StateVector, Transact, TransactionMut, Update, WriteTxn, updates::decoder::Decode,
@@ -36,7 +38,7 @@ pub(crate) struct Applied {
 pub(crate) struct Document {
     doc: Doc,
     clocks: KnownClocks,
-    levels: TypeLevels,
+    places: ItemPlaces,
     lost_content: bool,
     /// What was in memory is lost: nothing is read from here, or applied, until the document is loaded again.
     is_broken: bool,
@@ -65,7 +67,7 @@ impl Document {
         Self {
             doc: Doc::with_options(options),
             clocks: KnownClocks::default(),
-            levels: TypeLevels::default(),
+            places: ItemPlaces::default(),
             lost_content: false,
             is_broken: false,
             #[cfg(test)]
@@ -83,17 +85,28 @@ impl Document {
     }
 
     /// Splits an update into what can be taken now and what is early. What is admitted counts as known from here on.
-    pub(crate) fn admit(&mut self, update: &CheckedUpdate) -> Result<Admission, NestedTooDeep> {
+    pub(crate) fn admit(&mut self, update: &CheckedUpdate) -> Result<Admission, Misplaced> {
         let admission = update.admit(&mut self.clocks);
-        if let Err(too_deep) = self.levels.take(update, |client| self.clocks.clock(client)) {
+        let placed = self.places.take(update, |client| self.clocks.clock(client));
+        self.admit_if(placed, admission)
+    }
+
+    /// The same for a document that comes from elsewhere: it is as it is there.
+    pub(crate) fn admit_import(&mut self, update: &CheckedUpdate) -> Result<Admission, NestedTooDeep> {
+        let admission = update.admit(&mut self.clocks);
+        let placed = self.places.load(update, |client| self.clocks.clock(client));
+        self.admit_if(placed, admission)
+    }
+
+    fn admit_if<E>(&mut self, placed: Result<(), E>, admission: Admission) -> Result<Admission, E> {
+        if placed.is_err() {
             // Ascending, so the last to be undone is where the client stood.
             for range in admission.structs.iter().rev() {
                 self.clocks.0.insert(range.client, range.start);
             }
             self.clocks.0.retain(|_, clock| *clock > 0);
-            return Err(too_deep);
         }
-        Ok(admission)
+        placed.map(|()| admission)
     }
 
     /// Applies checked and admitted updates in one transaction and commits it once.
@@ -193,7 +206,7 @@ impl Document {
     fn read_clocks(&mut self) {
         let vector = self.doc.transact().state_vector();
         self.clocks.0 = vector.iter().map(|(client, &clock)| (client.get(), clock)).collect();
-        self.levels.retreat(|client| self.clocks.0.get(&client).copied().unwrap_or(0));
+        self.places.retreat(|client| self.clocks.0.get(&client).copied().unwrap_or(0));
     }
 
     fn leak(&mut self) {
@@ -219,15 +232,15 @@ impl Document {
     /// places in `updates` returned. A document that nests too deep is refused whole: what is stored passed
     /// [`Document::admit`], so it was damaged or comes from elsewhere, and the next deletion would end the process.
     pub(crate) fn load(updates: &[UpdateV1]) -> Result<(Self, Vec<usize>), NestedTooDeep> {
-        let mut levels = TypeLevels::default();
+        let mut places = ItemPlaces::default();
         for update in updates {
             // What yrs wrote and our check does not read, yrs may still read.
             if let Ok(checked) = check_update(update.clone(), &UpdateLimits::default()) {
-                levels.take(&checked, |_| u32::MAX)?;
+                places.load(&checked, |_| u32::MAX)?;
             }
         }
         let (mut document, refused) = Self::load_checked(updates);
-        document.levels = levels;
+        document.places = places;
         document.read_clocks();
         Ok((document, refused))
     }

@@ -23,6 +23,19 @@ pub(super) struct Walked {
     pub(super) is_skip: bool,
     /// Whether it is a shared type, which may have children.
     pub(super) is_type: bool,
+    /// Whether nothing is left of it but its clocks.
+    pub(super) is_collected: bool,
+}
+
+/// What a struct's reference says of the struct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// It was put right of this item.
+    Origin,
+    /// It was put left of this item.
+    RightOrigin,
+    /// It was put into this shared type.
+    Parent,
 }
 
 /// Hears of each item of *another* client that a struct refers to as its origin, right origin or parent.
@@ -30,7 +43,7 @@ pub(super) trait ForeignReferences {
     fn add(&mut self, client: ClientId, clock: u32);
 
     /// Hears of each reference, also of those to the same client.
-    fn add_link(&mut self, _client: ClientId, _clock: u32, _is_parent: bool) {}
+    fn add_link(&mut self, _client: ClientId, _clock: u32, _relation: Relation) {}
 }
 
 /// Reads one struct of `client` that starts at `clock`.
@@ -60,7 +73,7 @@ pub(super) fn walk_struct(
     if length == 0 {
         return Err(Malformed::EmptyStruct.into());
     }
-    Ok(Walked { length, is_skip, is_type: kind == CONTENT_TYPE })
+    Ok(Walked { length, is_skip, is_type: kind == CONTENT_TYPE, is_collected: kind == KIND_GC })
 }
 
 /// Reads where an item belongs. Only an item without origins names its parent: others take their neighbour's, and then
@@ -72,9 +85,9 @@ fn walk_parent(
     clock: u32,
     foreign: &mut impl ForeignReferences,
 ) -> Result<(), Fault> {
-    let mut refer = |reader: &mut Reader<'_>, is_parent: bool| {
+    let mut refer = |reader: &mut Reader<'_>, relation: Relation| {
         let (to_client, to_clock) = (read_client(reader)?, read_clock(reader)?);
-        foreign.add_link(to_client, to_clock, is_parent);
+        foreign.add_link(to_client, to_clock, relation);
         if to_client != client {
             foreign.add(to_client, to_clock);
         } else if to_clock >= clock {
@@ -83,14 +96,14 @@ fn walk_parent(
         Ok(())
     };
     if info & HAS_ORIGIN != 0 {
-        refer(reader, false)?;
+        refer(reader, Relation::Origin)?;
     }
     if info & HAS_RIGHT_ORIGIN != 0 {
-        refer(reader, false)?;
+        refer(reader, Relation::RightOrigin)?;
     }
     if info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0 {
         match reader.read_var_uint()? {
-            0 => refer(reader, true)?,
+            0 => refer(reader, Relation::Parent)?,
             1 => drop(reader.read_var_str()?),
             _ => return Err(Malformed::InvalidParentKind.into()),
         }
