@@ -21,13 +21,14 @@ export function excalidrawAssets(): Plugin {
       outputFolder = join(config.root, config.build.outDir)
     },
     transform(code, id) {
-      if (!id.includes('excalidraw') || !code.includes('https://esm.sh/')) return null
-      // It stands in a template literal, which goes on with the package's name and version: a folder that is not there.
-      return {
+      if (!id.includes('excalidraw')) return null
+      const changed = code
+        // It stands in a template literal, which goes on with the package's name and version: a folder that is not there.
         // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the text of the other program's template
-        code: code.replaceAll('https://esm.sh/', '${globalThis.location.origin}/excalidraw/'),
-        map: null,
-      }
+        .replaceAll('https://esm.sh/', '${globalThis.location.origin}/excalidraw/')
+        // What is under this heading are the shapes that come with the app.
+        .replaceAll('excalidrawLib:"Excalidraw Library"', 'excalidrawLib:"Shapes"')
+      return changed === code ? null : { code: changed, map: null }
     },
     configureServer(server) {
       server.middlewares.use('/excalidraw/fonts', (request, response, next) => {

@@ -1,9 +1,9 @@
 import type { Editor } from '@tiptap/core'
 import { useEditorState } from '@tiptap/react'
-import type { ReactElement } from 'react'
+import { type ReactElement, useRef } from 'react'
 import { CODE_LANGUAGES } from './code-languages.ts'
 import { TABLE } from './commands.ts'
-import { moveFocus } from './Toolbar.tsx'
+import { useOneStop } from './one-stop.ts'
 
 /** What only a table or a block of code has. It floats over the end of the page, so that nothing moves when it comes. */
 export function ContextBar({ editor }: { editor: Editor }): ReactElement | null {
@@ -15,10 +15,12 @@ export function ContextBar({ editor }: { editor: Editor }): ReactElement | null 
       language: String(current.getAttributes('codeBlock').language ?? ''),
     }),
   })
+  const bar = useRef<HTMLDivElement>(null)
+  const oneStop = useOneStop(bar)
   if (!active.isTable && !active.isCode) return null
   const label = active.isCode ? 'Code' : 'Table'
   return (
-    <div className="context-bar" role="toolbar" aria-label={label} onKeyDown={moveFocus}>
+    <div className="context-bar" role="toolbar" aria-label={label} ref={bar} {...oneStop}>
       {active.isCode ? (
         <LanguageChoice editor={editor} language={active.language} />
       ) : (

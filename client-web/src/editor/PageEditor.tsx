@@ -1,6 +1,5 @@
 import type { Editor } from '@tiptap/core'
 import { Collaboration } from '@tiptap/extension-collaboration'
-import { CollaborationCaret } from '@tiptap/extension-collaboration-caret'
 import { Placeholder } from '@tiptap/extensions'
 import { EditorContent, useEditor } from '@tiptap/react'
 import { type ReactElement, useEffect } from 'react'
@@ -8,11 +7,13 @@ import type { Awareness } from 'y-protocols/awareness'
 import type { Person } from '../model/presence.ts'
 import type { Space } from '../model/space.ts'
 import { ContextBar } from './ContextBar.tsx'
+import { carets } from './carets.ts'
 import { pageExtensions } from './extensions.ts'
 import { InsertImages, type StoreImage } from './insert-images.ts'
 import { OpenLinks } from './open-links.ts'
 import { SlashMenu } from './SlashMenu.tsx'
 import { Toolbar } from './Toolbar.tsx'
+import { TypedLinks } from './typed-links.ts'
 import './page.css'
 
 interface PageEditorProps {
@@ -37,10 +38,11 @@ export default function PageEditor(props: PageEditorProps): ReactElement | null 
         ...pageExtensions(),
         Placeholder.configure({ placeholder: 'Write here. Type / for headings, lists, tables and more.' }),
         Collaboration.configure({ fragment: space.page }),
-        CollaborationCaret.configure({ provider: { awareness }, user: { ...person }, render: renderCaret }),
+        carets(awareness, person),
         InsertImages.configure({ storeImage }),
         SlashMenu,
         OpenLinks,
+        TypedLinks,
       ],
       editorProps: {
         attributes: {
@@ -50,6 +52,9 @@ export default function PageEditor(props: PageEditorProps): ReactElement | null 
           'aria-multiline': 'true',
           spellcheck: 'true',
         },
+        // The caret stays above what floats over the end of the page.
+        scrollThreshold: { top: 0, right: 0, bottom: 76, left: 0 },
+        scrollMargin: { top: 5, right: 5, bottom: 76, left: 5 },
       },
     },
     [space, awareness],
@@ -81,13 +86,4 @@ export default function PageEditor(props: PageEditorProps): ReactElement | null 
       {isEditable && <ContextBar editor={editor} />}
     </div>
   )
-}
-
-function renderCaret(user: Record<string, unknown>): HTMLElement {
-  const caret = document.createElement('span')
-  caret.className = 'remote-caret'
-  caret.style.setProperty('--person', String(user.color))
-  // The name is drawn by the style sheet, so that it is no part of the text: not read out, not found, not copied.
-  caret.dataset.name = String(user.name)
-  return caret
 }

@@ -1,9 +1,12 @@
 import type { Editor } from '@tiptap/core'
 import { useEditorState } from '@tiptap/react'
-import { type KeyboardEvent, type ReactElement, useEffect, useRef, useState } from 'react'
+import { type ReactElement, useEffect, useRef, useState } from 'react'
 import { Icon } from '../parts/Icon.tsx'
+import { keyNames } from '../parts/key-names.ts'
 import { BLOCKS, type EditorCommand, LISTS, MARKS } from './commands.ts'
 import { insertImages, type StoreImage } from './insert-images.ts'
+import { linkAddress } from './link-address.ts'
+import { useOneStop } from './one-stop.ts'
 import { openLink } from './open-links.ts'
 
 interface ToolbarProps {
@@ -14,6 +17,8 @@ interface ToolbarProps {
 export function Toolbar({ editor, storeImage }: ToolbarProps): ReactElement {
   const [isLinking, setLinking] = useState(false)
   const filePicker = useRef<HTMLInputElement>(null)
+  const toolbar = useRef<HTMLDivElement>(null)
+  const oneStop = useOneStop(toolbar)
   const active = useEditorState({
     editor,
     selector: ({ editor: current }) => ({
@@ -60,7 +65,7 @@ export function Toolbar({ editor, storeImage }: ToolbarProps): ReactElement {
 
   return (
     <div className="page-tools">
-      <div className="toolbar" role="toolbar" aria-label="Formatting" onKeyDown={moveFocus}>
+      <div className="toolbar" role="toolbar" aria-label="Formatting" ref={toolbar} {...oneStop}>
         <ToolButton
           icon="undo"
           label="Undo my last edit"
@@ -132,7 +137,7 @@ function ToolButton({ icon, label, keys, isPressed, isDisabled, onPress }: ToolB
       className="tool"
       aria-label={label}
       aria-pressed={isPressed}
-      title={keys === undefined ? label : `${label} (${keys})`}
+      title={keys === undefined ? label : `${label} (${keyNames(keys)})`}
       disabled={isDisabled}
       // The selection in the text must survive the press.
       onMouseDown={(event) => event.preventDefault()}
@@ -149,7 +154,7 @@ function LinkForm({ editor, onDone }: { editor: Editor; onDone: () => void }): R
   const [address, setAddress] = useState(typeof current === 'string' ? current : '')
   const apply = (): void => {
     const chain = editor.chain().focus().extendMarkRange('link')
-    const href = address.trim()
+    const href = linkAddress(address)
     if (href === '') chain.unsetLink().run()
     else if (editor.state.selection.empty && !editor.isActive('link')) {
       chain.insertContent([{ type: 'text', text: href, marks: [{ type: 'link', attrs: { href } }] }]).run()
@@ -179,15 +184,19 @@ function LinkForm({ editor, onDone }: { editor: Editor; onDone: () => void }): R
         value={address}
         onChange={(event) => setAddress(event.target.value)}
       />
-      <button type="submit" className="button small primary">
-        {address.trim() === '' ? 'Remove' : 'Set link'}
+      <button
+        type="submit"
+        className="button small primary"
+        disabled={address.trim() === '' && link === null}
+      >
+        {address.trim() === '' && link !== null ? 'Remove' : 'Set link'}
       </button>
       {link !== null && (
         <button
           type="button"
           className="button small"
           onClick={() => openLink(link)}
-          title="Ctrl and a press on it"
+          title={keyNames('Ctrl and a press on it')}
         >
           Open
         </button>
@@ -201,14 +210,4 @@ function linkAtCaret(editor: Editor): string | null {
   const { node } = editor.view.domAtPos(editor.state.selection.from)
   const element = node instanceof Element ? node : node.parentElement
   return element?.closest('a')?.href || null
-}
-
-/** One stop for Tab, arrows inside, as a toolbar does. */
-export function moveFocus(event: KeyboardEvent<HTMLDivElement>): void {
-  const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
-  if (step === 0 || event.target instanceof HTMLSelectElement) return
-  const stops = [...event.currentTarget.querySelectorAll<HTMLElement>('button:not(:disabled), select')]
-  const at = stops.indexOf(event.target as HTMLElement)
-  stops[(at + step + stops.length) % stops.length]?.focus()
-  event.preventDefault()
 }

@@ -52,11 +52,10 @@ export function readPeers(awareness: AwarenessLike): Peer[] {
   const peers: Peer[] = []
   for (const [clientId, state] of awareness.getStates()) {
     if (clientId === awareness.clientID) continue
-    const person = readPerson(state.user)
-    if (person === null) continue
+    if (!isRecord(state.user)) continue
     peers.push({
       clientId,
-      user: person,
+      user: readPerson(state.user),
       idle: state.idle === true,
       pane: state.pane === 'board' ? 'board' : 'page',
       pointer: readPointer(state.pointer),
@@ -70,11 +69,12 @@ export function readPeers(awareness: AwarenessLike): Peer[] {
   return peers.sort((one, other) => one.clientId - other.clientId)
 }
 
-function readPerson(value: unknown): Person | null {
-  if (!isRecord(value)) return null
-  const name = typeof value.name === 'string' ? value.name.slice(0, 60) : 'Someone'
-  const isColor = typeof value.color === 'string' && /^#[0-9a-f]{6}$/i.test(value.color)
-  return { name, color: isColor ? (value.color as string) : '#5b6b68' }
+/** Whatever is not as it should be gets a name and a colour that can be shown. */
+export function readPerson(value: unknown): Person {
+  const { name: givenName, color: givenColor } = isRecord(value) ? value : {}
+  const name = typeof givenName === 'string' ? givenName.slice(0, 60) : 'Someone'
+  const isColor = typeof givenColor === 'string' && /^#[0-9a-f]{6}$/i.test(givenColor)
+  return { name, color: isColor ? givenColor : '#5b6b68' }
 }
 
 function readPointer(value: unknown): BoardPointer | null {

@@ -18,7 +18,7 @@ const SHAPES: readonly { name: string; skeletons: Skeletons }[] = [
         height: 160,
         backgroundColor: '#f6dfa8',
         strokeColor: '#b98b3a',
-        label: { text: 'Note', fontSize: 20 },
+        label: { text: 'Note', fontSize: 20, strokeColor: INK },
       },
     ],
   },
