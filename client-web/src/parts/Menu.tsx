@@ -10,6 +10,8 @@ import {
 import { Icon, type IconName } from './Icon.tsx'
 
 export interface MenuItem {
+  /** For entries that may read the same. */
+  id?: number
   label: string
   icon?: IconName
   hint?: string
@@ -27,11 +29,12 @@ interface MenuProps {
   label: string
   button: ReactNode
   sections: MenuSection[]
-  className?: string
+  /** How the button looks; quiet, unless something else is said. */
+  buttonClass?: string
 }
 
 /** A menu button, as the ARIA practices describe it: arrows move, Escape returns, Tab leaves. */
-export function Menu({ label, button, sections, className }: MenuProps): ReactElement {
+export function Menu({ label, button, sections, buttonClass = 'button quiet' }: MenuProps): ReactElement {
   const [isOpen, setOpen] = useState(false)
   const root = useRef<HTMLDivElement>(null)
   const trigger = useRef<HTMLButtonElement>(null)
@@ -70,11 +73,11 @@ export function Menu({ label, button, sections, className }: MenuProps): ReactEl
   }
 
   return (
-    <div className={`menu ${className ?? ''}`} ref={root}>
+    <div className="menu" ref={root}>
       <button
         ref={trigger}
         type="button"
-        className="button quiet"
+        className={buttonClass}
         aria-label={label}
         title={label}
         aria-haspopup="menu"
@@ -99,7 +102,7 @@ export function Menu({ label, button, sections, className }: MenuProps): ReactEl
               {section.title && <div className="menu-title">{section.title}</div>}
               {section.items.map((item) => (
                 <button
-                  key={item.label}
+                  key={item.id ?? item.label}
                   type="button"
                   {...itemRole(item)}
                   tabIndex={-1}

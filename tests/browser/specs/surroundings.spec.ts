@@ -76,3 +76,17 @@ test('print shows title and page in dark ink, and nothing of the app', async ({ 
   }
   await ada.page.screenshot({ path: test.info().outputPath('print.png'), fullPage: true })
 })
+
+test('with the whiteboard alone on the screen, it is what is printed', async ({ server, arrive }) => {
+  const ada = await arrive('Ada', { colorScheme: 'dark' })
+  await ada.open(`${server.url}/s/${newSpace()}`)
+  await ada.draw('rectangle', -100, -100, 50, 50)
+  await ada.page.keyboard.press('Alt+3')
+  await ada.isSaved()
+  await ada.page.emulateMedia({ media: 'print', colorScheme: 'dark' })
+  const drawing = ada.page.locator('canvas.static')
+  await expect(drawing).toBeVisible()
+  await expect(drawing, 'dark ink on white').toHaveCSS('filter', 'none')
+  await expect.poll(() => ada.seesDrawing()).toBe(true)
+  for (const hidden of [ada.canvas, ada.text, ada.status, ada.page.getByTitle('Library')]) await expect(hidden).toBeHidden()
+})

@@ -1,9 +1,10 @@
 import type { CSSProperties, ReactElement } from 'react'
 import type { Peer, Person } from '../../model/presence.ts'
-
-const MOST_SHOWN = 5
+import { Menu, type MenuItem } from '../../parts/Menu.tsx'
 
 interface AvatarsProps {
+  /** How many others have a place of their own; the rest are in a menu. */
+  mostShown: number
   person: Person
   peers: readonly Peer[]
   followed: number | null
@@ -12,9 +13,16 @@ interface AvatarsProps {
 }
 
 /** Who is here. Pressing somebody follows what they look at; pressing myself changes my name and colour. */
-export function Avatars({ person, peers, followed, onFollow, onProfile }: AvatarsProps): ReactElement {
-  const shown = peers.slice(0, MOST_SHOWN)
-  const rest = peers.slice(MOST_SHOWN)
+export function Avatars(props: AvatarsProps): ReactElement {
+  const { mostShown, person, peers, followed, onFollow, onProfile } = props
+  const shown = peers.slice(0, mostShown)
+  const rest = peers.slice(mostShown)
+  const entry = ({ clientId, user, idle }: Peer): MenuItem => ({
+    id: clientId,
+    label: idle ? `${user.name}, away` : user.name,
+    checked: followed === clientId,
+    run: () => onFollow(clientId),
+  })
   return (
     <ul className="avatars" aria-label="Who is here">
       {shown.map((peer) => (
@@ -33,9 +41,12 @@ export function Avatars({ person, peers, followed, onFollow, onProfile }: Avatar
       ))}
       {rest.length > 0 && (
         <li>
-          <span className="avatar more" title={rest.map((peer) => peer.user.name).join(', ')}>
-            +{rest.length}
-          </span>
+          <Menu
+            label={`${rest.length} more`}
+            button={`+${rest.length}`}
+            buttonClass="avatar more"
+            sections={[{ title: 'Follow', items: rest.map(entry) }]}
+          />
         </li>
       )}
       <li>

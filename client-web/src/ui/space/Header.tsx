@@ -4,6 +4,7 @@ import type { Theme, View } from '../../local/settings.ts'
 import type { Peer, Person } from '../../model/presence.ts'
 import { MAX_TITLE_CHARACTERS, writeTitle } from '../../model/title.ts'
 import { Icon, type IconName } from '../../parts/Icon.tsx'
+import { keyNames } from '../../parts/key-names.ts'
 import { Mark } from '../../parts/Logo.tsx'
 import { Menu, type MenuSection } from '../../parts/Menu.tsx'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
@@ -61,7 +62,14 @@ export function Header(props: HeaderProps): ReactElement {
       <Title session={session} canWrite={canWrite} />
       <StatusLine sync={session.sync} keepsCopy={session.localCopy !== null} onExplain={props.onExplain} />
       {/* Before what must keep its place: people come and go, and the row of them grows to the left. */}
-      <Avatars person={person} peers={peers} followed={followed} onFollow={onFollow} onProfile={onProfile} />
+      <Avatars
+        mostShown={isPhone ? 2 : 5}
+        person={person}
+        peers={peers}
+        followed={followed}
+        onFollow={onFollow}
+        onProfile={onProfile}
+      />
       <ViewSwitch view={props.view} isPhone={isPhone} onShow={props.onShow} />
       <div className="header-end">
         <button
@@ -131,7 +139,7 @@ function ViewSwitch({
           type="button"
           aria-pressed={view === choice.view}
           aria-label={choice.label}
-          title={isPhone ? choice.label : `${choice.label} (${choice.keys})`}
+          title={isPhone ? choice.label : `${choice.label} (${keyNames(choice.keys)})`}
           onClick={() => onShow(choice.view)}
         >
           <Icon name={choice.icon} />
@@ -169,9 +177,9 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
         { label: 'Name and colour', icon: 'person', run: props.onProfile },
         { label: 'Import a file', icon: 'upload', disabled: !props.canWrite, run: pickFile },
         {
-          label: 'Print the page',
+          label: props.view === 'board' ? 'Print the whiteboard' : 'Print the page',
           icon: 'print',
-          disabled: editor === null,
+          disabled: (props.view === 'board' ? board : editor) === null,
           run: () => window.print(),
         },
         ...(token === null
@@ -183,7 +191,7 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
                 run: () => void shareLinkWithKey(name, token),
               },
             ]),
-        { label: 'Keyboard', icon: 'keyboard', hint: 'Alt /', run: props.onShortcuts },
+        { label: 'Keyboard', icon: 'keyboard', hint: keyNames('Alt /'), run: props.onShortcuts },
       ],
     },
     { title: 'Page', items: [page('Markdown', 'md'), page('HTML', 'html'), page('JSON', 'json')] },

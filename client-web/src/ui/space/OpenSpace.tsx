@@ -130,7 +130,7 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
   )
 
   return (
-    <div className="space">
+    <div className={`space showing-${view}`}>
       <Header
         session={session}
         person={person}
@@ -152,7 +152,13 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
         <Split view={view} page={page} board={whiteboard} />
       </main>
       <Notices session={session} notice={notice} onPutAway={putAway} />
-      {follow.color !== null && <div className="follow-frame" style={{ borderColor: follow.color }} />}
+      {follow.person !== null && (
+        <div className="follow-frame" style={{ borderColor: follow.person.color }}>
+          <p role="status" style={{ background: follow.person.color }}>
+            Following {follow.person.name}. Press anything to stop.
+          </p>
+        </div>
+      )}
       {dialog === 'profile' && (
         <ProfileDialog
           person={person}

@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
 import type { Awareness } from 'y-protocols/awareness'
-import { type Pane, type Peer, readPeers } from '../../model/presence.ts'
+import { type Pane, type Peer, type Person, readPeers } from '../../model/presence.ts'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
 import { setPresence } from './hooks.ts'
 
@@ -8,8 +8,8 @@ const SCROLL_INTERVAL_MS = 100
 
 interface Follow {
   followed: number | null
-  /** The colour of whom I follow, for the frame round the window. */
-  color: string | null
+  /** Whom I follow, for the frame round the window. */
+  person: Person | null
   toggle: (clientId: number) => void
   tellPageScroll: (target: EventTarget) => void
 }
@@ -46,8 +46,9 @@ export function useFollow(
       lastScroll = current.pageScroll
     }
     const stop = (event: Event): void => {
-      if (!(event.target instanceof Element) || event.target.closest('.space-header') === null)
-        setFollowed(null)
+      const isEscape = event instanceof KeyboardEvent && event.key === 'Escape'
+      const isInHeader = event.target instanceof Element && event.target.closest('.space-header') !== null
+      if (isEscape || !isInHeader) setFollowed(null)
     }
     look()
     awareness.on('change', look)
@@ -79,7 +80,7 @@ export function useFollow(
     (clientId: number) => setFollowed((current) => (current === clientId ? null : clientId)),
     [],
   )
-  return { followed, color: peer?.user.color ?? null, toggle, tellPageScroll }
+  return { followed, person: peer?.user ?? null, toggle, tellPageScroll }
 }
 
 function scrollPage(share: number): void {
