@@ -27,6 +27,7 @@ pub mod replay;
 pub mod report;
 pub mod slow;
 pub mod target;
+pub mod trace;
 pub mod workload;
 
 mod clock;
@@ -35,7 +36,6 @@ mod crowd;
 mod frames;
 mod message;
 mod stamp;
-mod trace;
 
 pub use error::BenchError;
 pub use metrics::MetricsAddress;

@@ -42,13 +42,15 @@ struct Transaction {
 
 /// The updates of a trace, one for each transaction, in an order in which none is early, and the text that they end in.
 #[derive(Debug)]
-pub(crate) struct Typed {
-    pub(crate) updates: Vec<Vec<u8>>,
-    pub(crate) end: String,
+pub struct Typed {
+    /// One for each transaction.
+    pub updates: Vec<Vec<u8>>,
+    /// What the trace says that its text is at the end.
+    pub end: String,
 }
 
 /// Reads a trace and types it.
-pub(crate) fn type_trace(path: &Path) -> Result<Typed, BenchError> {
+pub fn type_trace(path: &Path) -> Result<Typed, BenchError> {
     let refuse = |reason: String| BenchError::Trace { path: path.to_owned(), reason };
     let trace = read(path)?;
     let astral = |text: &str| text.chars().any(|character| character.len_utf16() > 1);

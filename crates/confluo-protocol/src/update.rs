@@ -14,12 +14,14 @@ mod admission;
 mod content;
 mod error;
 mod frontier;
+mod join;
 mod json;
 mod places;
 mod walk;
 
 pub use admission::{Admission, Clocks, Early};
 pub use error::{Malformed, UpdateError};
+pub use join::join_neighbours;
 pub use places::{ItemPlaces, MAX_TYPE_NESTING, Misplaced, NestedTooDeep};
 
 use smallvec::SmallVec;

@@ -237,7 +237,7 @@ impl Room {
             effects.now.append(&mut gathered.held);
             return;
         };
-        let (frame, update) = Frame::update(&update);
+        let (frame, update) = Frame::update(&update.0);
         self.head = self.head.next();
         self.added_bytes += update.0.len();
         self.since_snapshot.records += 1;

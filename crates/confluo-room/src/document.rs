@@ -12,7 +12,7 @@ use std::{
 };
 
 use confluo_protocol::{
-    ClientId, StateVectorV1, UpdateV1, Writer,
+    ClientId, StateVectorV1, UpdateV1, Writer, join_neighbours,
     update::{
         Admission, CheckedUpdate, ClockRange, Clocks, ItemPlaces, Misplaced, NestedTooDeep, UpdateLimits, check_update,
     },
@@ -29,7 +29,7 @@ pub(crate) struct Broken;
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     /// The batch as one minimal update, or `None` if it changed nothing.
-    pub(crate) update: Option<Vec<u8>>,
+    pub(crate) update: Option<UpdateV1>,
     /// Some of it refers to what the document has not, and was taken out again.
     pub(crate) was_pruned: bool,
 }
@@ -129,18 +129,21 @@ impl Document {
             let early = (!deletes_its_own(&transaction)).then(|| transaction.encode_update_v1());
             transaction.commit();
             let update = transaction.has_changes().then(|| early.unwrap_or_else(|| transaction.encode_update_v1()));
-            Ok::<_, Broken>(Applied { update, was_pruned })
+            Ok::<_, Broken>((update, was_pruned))
         }));
-        let Ok(Ok(applied)) = outcome else {
+        let Ok(Ok((update, was_pruned))) = outcome else {
             self.leak();
             return Err(Broken);
         };
         // Already committed, so this only releases the document.
         drop(ManuallyDrop::into_inner(transaction));
-        if applied.was_pruned {
+        if was_pruned {
             self.read_clocks();
         }
-        Ok(applied)
+        let update = update.map(|update| UpdateV1(update.into()));
+        // One update comes as joined as its sender made it.
+        let update = if updates.len() > 1 { update.map(join_neighbours) } else { update };
+        Ok(Applied { update, was_pruned })
     }
 
     /// The whole document as one update.

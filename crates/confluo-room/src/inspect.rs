@@ -137,7 +137,7 @@ impl Inspection {
         if applied.was_pruned {
             return Err(InspectError::Broken);
         }
-        Ok(applied.update.map(|update| UpdateV1(update.into())))
+        Ok(applied.update)
     }
 
     /// The whole document as one update.

@@ -6,11 +6,11 @@ use crate::{DecodeError, Reader, varint::MAX_SAFE_INTEGER};
 const CONTENT_DELETED: u8 = 1;
 const CONTENT_JSON: u8 = 2;
 const CONTENT_BINARY: u8 = 3;
-const CONTENT_STRING: u8 = 4;
+pub(super) const CONTENT_STRING: u8 = 4;
 const CONTENT_EMBED: u8 = 5;
 const CONTENT_FORMAT: u8 = 6;
 pub(super) const CONTENT_TYPE: u8 = 7;
-const CONTENT_ANY: u8 = 8;
+pub(super) const CONTENT_ANY: u8 = 8;
 const CONTENT_DOC: u8 = 9;
 pub(super) const CONTENT_MOVE: u8 = 11;
 
@@ -60,7 +60,7 @@ pub(super) fn walk_content(reader: &mut Reader<'_>, kind: u8, limits: UpdateLimi
 }
 
 /// The length of a text as Yjs counts it.
-fn utf16_length(text: &str) -> u64 {
+pub(super) fn utf16_length(text: &str) -> u64 {
     // One unit for each byte that starts a character, and one more for each that starts a character of four bytes.
     text.bytes().map(|byte| u64::from(byte & 0xc0 != 0x80) + u64::from(byte >= 0xf0)).sum()
 }

@@ -11,10 +11,10 @@ use crate::{ClientId, DecodeError, Reader};
 
 const KIND_GC: u8 = 0;
 const KIND_SKIP: u8 = 10;
-const KIND_MASK: u8 = 0b0001_1111;
-const HAS_ORIGIN: u8 = 0b1000_0000;
-const HAS_RIGHT_ORIGIN: u8 = 0b0100_0000;
-const HAS_PARENT_SUB: u8 = 0b0010_0000;
+pub(super) const KIND_MASK: u8 = 0b0001_1111;
+pub(super) const HAS_ORIGIN: u8 = 0b1000_0000;
+pub(super) const HAS_RIGHT_ORIGIN: u8 = 0b0100_0000;
+pub(super) const HAS_PARENT_SUB: u8 = 0b0010_0000;
 
 /// A struct that was read.
 #[derive(Debug, Clone, Copy)]
@@ -78,7 +78,7 @@ pub(super) fn walk_struct(
 
 /// Reads where an item belongs. Only an item without origins names its parent: others take their neighbour's, and then
 /// the flag for a key stands although no key follows.
-fn walk_parent(
+pub(super) fn walk_parent(
     reader: &mut Reader<'_>,
     info: u8,
     client: ClientId,

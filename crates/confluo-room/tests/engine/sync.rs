@@ -42,6 +42,20 @@ fn sy1_a_state_vector_that_lies_closes_its_sender_alone() {
     scene.assert_closed(1, CloseCode::Malformed, "state vector");
 }
 
+/// As an encoding after the commit would be, with a struct for each run and not for each keystroke.
+#[test]
+fn a_batch_of_keystrokes_takes_as_many_bytes_as_their_text() {
+    let mut scene = Scene::with_sessions(2);
+    let authors = [Author::new(0x8000_0001), Author::new(0x8000_0002)];
+    for _ in 0..3 {
+        let typed = (0..128).map(|turn| RoomInput::Received(SessionId(1), update(&authors[turn % 2].types("k"))));
+        let typed: Vec<_> = typed.collect();
+        let record = scene.server.room().handle(scene.now, typed).commit.expect("a record");
+        assert!(record.update.0.len() < 128 + 2 * 32, "{} bytes", record.update.0.len());
+        scene.server.room().handle(scene.now, [RoomInput::Committed(record.seq)]);
+    }
+}
+
 /// What the engine lets out at once, before anything is on disk.
 fn content_in(effects: &Effects) -> usize {
     effects.now.iter().filter(|it| matches!(it, Outgoing::Content(_) | Outgoing::CatchUp(..))).count()
