@@ -111,6 +111,25 @@ impl Document {
 
     /// Applies checked and admitted updates in one transaction and commits it once.
     pub(crate) fn apply(&mut self, updates: &[UpdateV1]) -> Result<Applied, Broken> {
+        let (update, was_pruned) = self.transact(updates, encode_and_commit)?;
+        let update = update.map(|update| UpdateV1(update.into()));
+        // One update comes as joined as its sender made it.
+        let update = if updates.len() > 1 { update.map(join_neighbours) } else { update };
+        Ok(Applied { update, was_pruned })
+    }
+
+    /// Applies stored updates in one transaction. Nobody is told what they brought, so it is not encoded. Returns
+    /// whether some of it was taken out again.
+    fn restore(&mut self, updates: &[UpdateV1]) -> Result<bool, Broken> {
+        self.transact(updates, commit_alone).map(|((), was_pruned)| was_pruned)
+    }
+
+    /// Returns what `commit`, which must commit, has to say, and whether something was pruned before it.
+    fn transact<T>(
+        &mut self,
+        updates: &[UpdateV1],
+        commit: impl FnOnce(&mut TransactionMut<'_>) -> T,
+    ) -> Result<(T, bool), Broken> {
         self.refuse_if_broken()?;
         // `doc` is a second handle, so that the transaction does not borrow `self`.
         let doc = self.doc.clone();
@@ -124,14 +143,9 @@ impl Document {
             if was_pruned {
                 transaction.prune_pending();
             }
-            // Before the commit, which joins what is new to what stood before it: taking that apart again costs as much
-            // as the text before it is long. But only the commit collects what the batch inserted and deleted again.
-            let early = (!deletes_its_own(&transaction)).then(|| transaction.encode_update_v1());
-            transaction.commit();
-            let update = transaction.has_changes().then(|| early.unwrap_or_else(|| transaction.encode_update_v1()));
-            Ok::<_, Broken>((update, was_pruned))
+            Ok::<_, Broken>((commit(&mut transaction), was_pruned))
         }));
-        let Ok(Ok((update, was_pruned))) = outcome else {
+        let Ok(Ok((outcome, was_pruned))) = outcome else {
             self.leak();
             return Err(Broken);
         };
@@ -140,10 +154,7 @@ impl Document {
         if was_pruned {
             self.read_clocks();
         }
-        let update = update.map(|update| UpdateV1(update.into()));
-        // One update comes as joined as its sender made it.
-        let update = if updates.len() > 1 { update.map(join_neighbours) } else { update };
-        Ok(Applied { update, was_pruned })
+        Ok((outcome, was_pruned))
     }
 
     /// The whole document as one update.
@@ -250,14 +261,14 @@ impl Document {
 
     fn load_checked(updates: &[UpdateV1]) -> (Self, Vec<usize>) {
         let mut document = Self::empty();
-        if let Ok(applied) = document.apply(updates) {
-            document.lost_content = applied.was_pruned;
+        if let Ok(was_pruned) = document.restore(updates) {
+            document.lost_content = was_pruned;
             return (document, Vec::new());
         }
         let mut refused: Vec<usize> = Vec::new();
         let mut document = Self::empty();
         for (place, update) in updates.iter().enumerate() {
-            if document.apply(std::slice::from_ref(update)).is_err() {
+            if document.restore(std::slice::from_ref(update)).is_err() {
                 refused.push(place);
                 document = Self::empty();
                 let kept: Vec<_> = updates[..place]
@@ -267,11 +278,24 @@ impl Document {
                     .map(|(_, update)| update.clone())
                     .collect();
                 // Each of these was applied before, in this order.
-                let _ = document.apply(&kept);
+                let _ = document.restore(&kept);
             }
         }
         (document, refused)
     }
+}
+
+fn commit_alone(transaction: &mut TransactionMut<'_>) {
+    transaction.commit();
+}
+
+/// What the transaction changed, or `None` if it changed nothing.
+fn encode_and_commit(transaction: &mut TransactionMut<'_>) -> Option<Vec<u8>> {
+    // Before the commit, which joins what is new to what stood before it: taking that apart again costs as much as the
+    // text before it is long. But only the commit collects what the batch inserted and deleted again.
+    let early = (!deletes_its_own(transaction)).then(|| transaction.encode_update_v1());
+    transaction.commit();
+    transaction.has_changes().then(|| early.unwrap_or_else(|| transaction.encode_update_v1()))
 }
 
 /// Whether some of what the transaction inserted is deleted again.
