@@ -78,6 +78,7 @@ impl Server {
             hub.clone(),
             Arc::new(Door::open(&config).unwrap()),
             config.socket_limits(),
+            config.limits.max_inbound_bytes.as_usize(),
             config.shutdown.window,
         );
         let documents: Arc<dyn Documents> = Arc::new(documents);

@@ -4,10 +4,11 @@ use confluo::config::ByteCount;
 use confluo_client::yrs::{Array, Doc, Transact};
 use confluo_hub::Limit;
 use confluo_protocol::{CloseCode, Message};
-use confluo_ws::Opcode;
+use confluo_ws::{Opcode, frame::encode_masked};
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    harness::{Server, add, faulty, items, quick, soon, wait_for_item},
+    harness::{Server, add, faulty, items, quick, soon, until, wait_for_item},
     raw::update_of,
 };
 
@@ -76,6 +77,42 @@ async fn fr7_too_many_bytes_a_second_are_read_more_slowly_and_never_close() {
     raw.receive_until(|message| *message == question()).await;
     assert!(server.metrics().limit_reached(Limit::Bytes).get() > 0);
     assert_eq!(server.metrics().closed_with(CloseCode::SlowDown).get(), 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fr7_long_messages_of_many_wait_for_each_other_and_all_arrive() {
+    let mut config = quick();
+    config.limits.max_document_bytes = ByteCount::kib(64);
+    config.limits.max_message_bytes = ByteCount::mib(1);
+    config.limits.max_inbound_bytes = ByteCount::mib(1);
+    let server = Server::start(faulty(), config).await;
+    let mut ballast = vec![0; 1 << 20];
+    ballast[0] = 99;
+    let frame = encode_masked(Opcode::Binary, &ballast, [1, 2, 3, 4]);
+    let (tell, someone_waits) = watch::channel(false);
+    let mut senders = JoinSet::new();
+    for _ in 0..8 {
+        let mut raw = server.raw("/sync/notes").await;
+        let (beginning, end) = (frame.slice(..frame.len() - 10), frame.slice(frame.len() - 10..));
+        let mut someone_waits = someone_waits.clone();
+        senders.spawn(async move {
+            raw.send_raw(&beginning).await;
+            someone_waits.wait_for(|waits| *waits).await.unwrap();
+            raw.send_raw(&end).await;
+            raw.send(&question()).await;
+            raw.receive_until(|message| *message == question()).await;
+        });
+    }
+    let limit = server.metrics().limit_reached(Limit::InboundBytes);
+    until("one waits for another", || limit.get() > 0).await;
+    let mut short = server.raw("/sync/notes").await;
+    short.send(&question()).await;
+    short.receive_until(|message| *message == question()).await;
+    tell.send(true).unwrap();
+    soon(senders.join_all()).await;
+    let metrics = server.get("/metrics").await.1;
+    assert!(metrics.contains("confluo_inbound_bytes 0\n"), "{metrics}");
     server.stop().await;
 }
 

@@ -54,6 +54,18 @@ impl Raw {
         soon(self.socket.send(opcode, bytes)).await.unwrap();
     }
 
+    /// Bytes as they are, whatever frame they belong to. Waits for as long as the server does not read.
+    pub(crate) async fn send_raw(&mut self, mut bytes: &[u8]) {
+        let stream = self.socket.stream();
+        while !bytes.is_empty() {
+            stream.writable().await.unwrap();
+            match stream.try_write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "{error}"),
+            }
+        }
+    }
+
     /// The next message, or the close code.
     pub(crate) async fn receive(&mut self) -> Result<Message, u16> {
         soon(async {

@@ -12,6 +12,7 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("one message", &["limits.max_message_bytes"]),
     ("messages of a session", &["limits.max_messages_per_second", "limits.max_message_burst"]),
     ("bytes of a session", &["limits.max_bytes_per_second", "limits.max_message_bytes"]),
+    ("messages over 64 KiB of all sessions", &["limits.max_inbound_bytes"]),
     ("one document", &["limits.max_document_bytes"]),
     ("one awareness state", &["limits.max_awareness_bytes"]),
     ("awareness states of a session", &["limits.max_awareness_per_second", "limits.max_awareness_burst"]),

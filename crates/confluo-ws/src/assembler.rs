@@ -68,6 +68,11 @@ impl Assembler {
         self.max_message_bytes = max_message_bytes.max(self.message.len());
     }
 
+    /// How much of the message has arrived.
+    pub(crate) fn arrived_bytes(&self) -> usize {
+        self.message.len()
+    }
+
     /// From now on only the peer's close is looked for.
     pub(crate) fn discard(&mut self) {
         self.is_discarding = true;

@@ -8,12 +8,14 @@
 //!
 //! Invariants:
 //! - An idle connection owns no buffer: what it holds is the struct.
-//! - Nothing is allocated for bytes that are announced but have not arrived; nothing grows beyond [`Limits`].
+//! - Nothing is allocated for bytes that are announced but have not arrived; nothing grows beyond [`Limits`],
+//!   nor all of it together beyond the [`ReceiveBudget`].
 //! - A frame is never copied on its way to a stream that writes vectored.
 //! - Own control frames go between frames, never inside one; at most one pong waits.
 //! - No extensions: reserved bits are an error. No timer but the one in [`WebSocket::close`].
 
 mod assembler;
+mod budget;
 pub mod client;
 mod error;
 pub mod frame;
@@ -24,6 +26,7 @@ mod scratch;
 mod socket;
 
 pub use assembler::CloseFrame;
+pub use budget::ReceiveBudget;
 pub use error::{ProtocolError, WsError};
 pub use frame::Opcode;
 pub use limits::Limits;

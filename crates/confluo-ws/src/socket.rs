@@ -4,11 +4,14 @@ mod close;
 mod receive;
 mod send;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::Limits;
 use crate::assembler::{Assembler, CloseFrame};
+use crate::budget::{Purse, ReceiveBudget};
 use crate::frame::{self, Opcode};
 use crate::mask::random_key;
 use close::Closing;
@@ -54,6 +57,9 @@ pub struct WebSocket<S> {
     pong: Bytes,
     closing: Closing,
     reads: u32,
+    budget: Option<Arc<ReceiveBudget>>,
+    /// While a long message arrives.
+    purse: Option<Box<Purse>>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -69,7 +75,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             pong: Bytes::new(),
             closing: Closing::Open,
             reads: 0,
+            budget: None,
+            purse: None,
         }
+    }
+
+    /// The same, sharing a bound on long messages with other connections.
+    #[must_use]
+    pub fn with_budget(self, budget: Arc<ReceiveBudget>) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// The stream below, for its addresses and socket options.
@@ -84,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     /// Counts the reads that brought bytes (and wraps): a connection whose count moved since it was last looked at is
-    /// alive, even in the middle of one long message.
+    /// alive, even in the middle of one long message. One that is not read for want of budget counts as alive.
     pub fn activity(&self) -> u32 {
         self.reads
     }

@@ -68,7 +68,13 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let store = store::open(&config)?;
     let door = Door::open(&config).context("cannot open the door that [auth] and [audit] describe")?;
     let hub = Hub::start(config.hub(), store).context("cannot start the committer's thread")?;
-    let documents = LiveDocuments::new(hub, Arc::new(door), config.socket_limits(), config.shutdown.window);
+    let documents = LiveDocuments::new(
+        hub,
+        Arc::new(door),
+        config.socket_limits(),
+        config.limits.max_inbound_bytes.as_usize(),
+        config.shutdown.window,
+    );
     let documents: Arc<dyn Documents> = Arc::new(documents);
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.with_context(|| {

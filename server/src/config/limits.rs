@@ -19,6 +19,9 @@ pub struct LimitsConfig {
     pub max_message_burst: u32,
     /// Bytes that one session may send in a second in the long run; beyond it it is read more slowly.
     pub max_bytes_per_second: ByteCount,
+    /// Bytes of messages over 64 KiB that all sessions together may have in memory; beyond it they are read more slowly. At
+    /// least `max_message_bytes`.
+    pub max_inbound_bytes: ByteCount,
     /// The largest document, as its full state in V1; its writer is closed with 4413.
     pub max_document_bytes: ByteCount,
     /// The largest awareness state of one client id, as JSON; beyond it 4413.
@@ -68,6 +71,8 @@ impl LimitsConfig {
                 self.max_message_bytes, self.max_document_bytes
             )
         });
+        let inbound = self.max_message_bytes.min(ByteCount::gib(1))..=ByteCount::gib(1024);
+        problems.check_range("limits.max_inbound_bytes", &self.max_inbound_bytes, &inbound);
         let messages = 1..=10_000_000;
         problems.check_range("limits.max_messages_per_second", &self.max_messages_per_second, &messages);
         problems.check_range("limits.max_message_burst", &self.max_message_burst, &messages);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use confluo_auth::token_source::select_subprotocol;
-use confluo_hub::{Health, Hub, HubMetrics, LineageClaim};
+use confluo_hub::{Health, Hub, HubMetrics, Limit, LineageClaim};
 use confluo_protocol::{DocumentName, LineageId};
 use confluo_ws::handshake::{UpgradeError, accept_upgrade};
-use confluo_ws::{Limits, Role, WebSocket};
+use confluo_ws::{Limits, ReceiveBudget, Role, WebSocket};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{StatusCode, header};
@@ -29,6 +29,7 @@ pub struct LiveDocuments {
     hub: Hub,
     door: Arc<Door>,
     limits: Limits,
+    budget: Arc<ReceiveBudget>,
     drain_window: Duration,
     sessions: TaskTracker,
     /// What the door does on its own. It ends with `drain`.
@@ -36,16 +37,20 @@ pub struct LiveDocuments {
 }
 
 impl LiveDocuments {
-    /// Serves the documents of `hub` to whom `door` lets in; sessions are closed over `drain_window` when the server
-    /// stops. On the current tokio runtime.
-    pub fn new(hub: Hub, door: Arc<Door>, limits: Limits, drain_window: Duration) -> Self {
+    /// Serves the documents of `hub` to whom `door` lets in, over sockets with these bounds, of one and of all; sessions
+    /// are closed over `drain_window` when the server stops. On the current tokio runtime.
+    pub fn new(hub: Hub, door: Arc<Door>, limits: Limits, max_inbound_bytes: usize, drain_window: Duration) -> Self {
+        let counting = hub.clone();
+        let budget = ReceiveBudget::new(max_inbound_bytes, move || {
+            counting.metrics().limit_reached(Limit::InboundBytes).increment();
+        });
         let (sessions, stop) = (TaskTracker::new(), CancellationToken::new());
         let (watching, refreshing) = (Arc::clone(&door), Arc::clone(&door));
         let until = stop.clone();
         sessions.spawn(async move { until.run_until_cancelled(watching.watch_expiries()).await });
         let until = stop.clone();
         sessions.spawn(async move { until.run_until_cancelled(refreshing.refresh_keys()).await });
-        Self { hub, door, limits, drain_window, sessions, stop_background: stop }
+        Self { hub, door, limits, budget, drain_window, sessions, stop_background: stop }
     }
 }
 
@@ -61,7 +66,9 @@ impl Documents for LiveDocuments {
     }
 
     fn metrics(&self) -> &HubMetrics {
-        self.hub.metrics()
+        let metrics = self.hub.metrics();
+        metrics.inbound_bytes.set(i64::try_from(self.budget.taken_bytes()).unwrap_or(i64::MAX));
+        metrics
     }
 
     fn door(&self) -> Option<Arc<Door>> {
@@ -98,7 +105,7 @@ impl Documents for LiveDocuments {
         let client = Client { connection: upgrade.connection.id, address, user: None };
         let mut reception =
             Reception { hub: self.hub.clone(), door: Arc::clone(&self.door), limits: self.limits, client };
-        let stop = self.stop_background.clone();
+        let (stop, budget) = (self.stop_background.clone(), Arc::clone(&self.budget));
         let session = async move {
             let upgraded = match upgrade.socket().await {
                 Ok(upgraded) => upgraded,
@@ -111,7 +118,7 @@ impl Documents for LiveDocuments {
             let (_connection, wait) = (upgraded.connection, passage.wait);
             let _passage = passage;
             let socket = WebSocket::new(upgraded.stream, Role::Server, upgraded.leftover, reception.limits);
-            let socket = ClientSocket::new(socket);
+            let socket = ClientSocket::new(socket.with_budget(budget));
             let metrics = reception.hub.metrics();
             metrics.connections_accepted.add(1);
             metrics.connections.increment();

@@ -63,6 +63,7 @@ const GAUGES: &[Named<Gauge>] = &[
     ("sessions", "Sessions that are members of a room now", |hub| &hub.sessions),
     ("rooms", "Rooms with at least one session now", |hub| &hub.rooms),
     ("documents_open", "Documents held in memory now", |hub| &hub.documents_open),
+    ("inbound_bytes", "Bytes of messages over 64 KiB in memory now", |hub| &hub.inbound_bytes),
 ];
 
 const COUNTERS: &[Named<Counter>] = &[

@@ -23,6 +23,8 @@ pub enum Limit {
     Messages,
     /// Bytes in a second; what is counted is pauses in reading.
     Bytes,
+    /// Bytes of large messages of all sessions together; what is counted is pauses in reading.
+    InboundBytes,
     /// The size of a document.
     DocumentBytes,
     /// The size of an awareness state.
@@ -41,7 +43,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in their order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::ConnectionsPerUser,
@@ -52,6 +54,7 @@ impl Limit {
         Self::MessageBytes,
         Self::Messages,
         Self::Bytes,
+        Self::InboundBytes,
         Self::DocumentBytes,
         Self::AwarenessBytes,
         Self::Awareness,
@@ -74,6 +77,7 @@ impl Limit {
             Self::MessageBytes => "limits.max_message_bytes",
             Self::Messages => "limits.max_messages_per_second",
             Self::Bytes => "limits.max_bytes_per_second",
+            Self::InboundBytes => "limits.max_inbound_bytes",
             Self::DocumentBytes => "limits.max_document_bytes",
             Self::AwarenessBytes => "limits.max_awareness_bytes",
             Self::Awareness => "limits.max_awareness_per_second",

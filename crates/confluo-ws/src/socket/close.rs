@@ -149,13 +149,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             WsError::Protocol(_) | WsError::InvalidUtf8 => Closing::Failed(Await::End),
             WsError::Io(_) | WsError::ConnectionLost | WsError::AlreadyClosed => Closing::Done,
         };
+        self.discard_arrived();
+    }
+
+    fn discard_arrived(&mut self) {
         self.assembler.discard();
+        self.purse = None;
     }
 
     fn say_close(&mut self, frame: Bytes, then: Await) {
         // After a close no pong may follow, and nobody waits for it any more.
         self.pong = Bytes::new();
-        self.assembler.discard();
+        self.discard_arrived();
         self.closing = Closing::Saying { frame, then };
     }
 

@@ -1,6 +1,7 @@
 //! Reading: from the thread's scratch buffer, with as little kept as possible.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -8,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{Incoming, WebSocket};
 use crate::assembler::Event;
+use crate::budget::{PIECE_BYTES, Purse};
 use crate::error::WsError;
 use crate::frame::Opcode;
 use crate::scratch::with_scratch;
@@ -40,7 +42,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             }
         };
         Poll::Ready(Ok(match event {
-            Event::Message { bytes, is_text } => Incoming::Message { bytes, is_text },
+            Event::Message { bytes, is_text } => {
+                let bytes = match self.purse.take() {
+                    Some(purse) => purse.attach(bytes),
+                    None => bytes,
+                };
+                Incoming::Message { bytes, is_text }
+            }
             Event::Pong(payload) => Incoming::Pong(payload),
             Event::Ping(payload) => {
                 self.pong = self.encode(Opcode::Pong, &payload);
@@ -74,7 +82,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 return Poll::Ready(Ok(Step::Event(event)));
             }
         }
+        ready!(self.poll_cover(cx));
         self.poll_read(cx)
+    }
+
+    /// Ready when the message that is arriving may go on.
+    fn poll_cover(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let arrived = self.assembler.arrived_bytes();
+        if arrived < PIECE_BYTES {
+            return Poll::Ready(());
+        }
+        let Some(budget) = &self.budget else { return Poll::Ready(()) };
+        let purse = self.purse.get_or_insert_with(|| Box::new(Purse::new(Arc::clone(budget))));
+        let covered = purse.poll_cover(cx, arrived);
+        if covered.is_pending() {
+            self.reads = self.reads.wrapping_add(1);
+        }
+        covered
     }
 
     /// One read behind what is unread, and the first event in it; what follows that event is kept for the next call.

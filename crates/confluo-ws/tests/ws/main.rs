@@ -9,4 +9,5 @@ mod framing;
 mod handshaking;
 mod receiving;
 mod sending;
+mod sharing;
 mod too_large;
