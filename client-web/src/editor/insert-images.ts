@@ -18,8 +18,7 @@ export const InsertImages = Extension.create<{ storeImage: StoreImage }>({
         props: {
           handlePaste(view, event) {
             const files = imageFiles(event.clipboardData)
-            // A copied table or paragraph comes with a picture of itself: its text is wanted then.
-            if (files.length === 0 || event.clipboardData?.types.includes('text/html')) return false
+            if (files.length === 0 || hasText(event.clipboardData?.getData('text/html') ?? '')) return false
             void insertImages(view, files, storeImage, null)
             return true
           },
@@ -55,6 +54,14 @@ export async function insertImages(
       position === null ? tr.replaceSelectionWith(node) : tr.insert(Math.min(position, end), node),
     )
   }
+}
+
+/**
+ * A copied table or paragraph comes with a picture of itself, and its text is wanted then. An image that was copied from
+ * a page comes with HTML too, which only says where it was.
+ */
+function hasText(html: string): boolean {
+  return (new DOMParser().parseFromString(html, 'text/html').body.textContent ?? '').trim() !== ''
 }
 
 function imageFiles(data: DataTransfer | null): File[] {

@@ -7,6 +7,11 @@ export function spacePath(name: SpaceName): string {
   return `/s/${encodeURIComponent(name)}`
 }
 
+/** What a pasted link to a space carries after its `#`: a token would be lost without it. */
+export function fragmentOf(link: string): string {
+  return /\/s\/[^#]*(#\S+)/.exec(link)?.[1] ?? ''
+}
+
 export function readRoute(path: string): Route {
   if (path === '/' || path === '/index.html') return { kind: 'home' }
   if (!path.startsWith('/s/')) return { kind: 'unknown' }

@@ -9,18 +9,37 @@ async function exported(person: Person, entry: string): Promise<Buffer> {
   return readFile(await (await download).path())
 }
 
-/** Pastes a file of `type` with `size` bytes, the first of which are `head`. */
-async function pasteFile(person: Person, type: string, size: number, head: number[] = []): Promise<void> {
+/** Pastes a file of `type` with `size` bytes, the first of which are `head`, and the HTML that came with it. */
+async function pasteFile(person: Person, type: string, size: number, head: number[] = [], html = ''): Promise<void> {
   await person.text.focus()
   await person.page.evaluate(
-    ([mime, bytes, start]) => {
+    ([mime, bytes, start, text]) => {
       const content = new Uint8Array(bytes)
       content.set(start)
       const data = new DataTransfer()
+      if (text !== '') data.setData('text/html', text)
       data.items.add(new File([content], 'picture', { type: mime }))
       document.querySelector('.page-text')?.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true }))
     },
-    [type, size, head] as const,
+    [type, size, head, html] as const,
+  )
+}
+
+/** A picture as the bytes of a PNG file. */
+function drawnPng(person: Person, width: number, height: number): Promise<number[]> {
+  return person.page.evaluate(
+    async ([columns, rows]) => {
+      const canvas = document.createElement('canvas')
+      canvas.width = columns
+      canvas.height = rows
+      const context = canvas.getContext('2d')
+      if (context === null) throw new Error('no canvas')
+      context.fillStyle = '#0d6b66'
+      context.fillRect(0, 0, columns, rows)
+      const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'))
+      return Array.from(new Uint8Array((await blob?.arrayBuffer()) ?? new ArrayBuffer(0)))
+    },
+    [width, height] as const,
   )
 }
 
@@ -39,21 +58,22 @@ test('a pasted image is in the document, downscaled, and others see it', async (
   const space = newSpace()
   const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
   for (const person of [ada, ben]) await person.open(`${server.url}/s/${space}`)
-  const bitmap = await ada.page.evaluate(async () => {
-    const canvas = document.createElement('canvas')
-    canvas.width = 3200
-    canvas.height = 800
-    const context = canvas.getContext('2d')
-    if (context === null) throw new Error('no canvas')
-    context.fillStyle = '#0d6b66'
-    context.fillRect(0, 0, 3200, 800)
-    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'))
-    return Array.from(new Uint8Array((await blob?.arrayBuffer()) ?? new ArrayBuffer(0)))
-  })
+  const bitmap = await drawnPng(ada, 3200, 800)
   await pasteFile(ada, 'image/png', bitmap.length, bitmap)
   const image = ben.text.locator('img').first()
   await expect(image).toBeVisible()
   await expect.poll(() => image.evaluate((element) => (element as HTMLImageElement).naturalWidth)).toBe(1600)
+})
+
+test('an image copied from a page comes with HTML, and is pasted all the same', async ({ server, arrive }) => {
+  const ada = await arrive('Ada')
+  await ada.open(`${server.url}/s/${newSpace()}`)
+  const bitmap = await drawnPng(ada, 40, 30)
+  await pasteFile(ada, 'image/png', bitmap.length, bitmap, '<meta charset="utf-8"><img src="https://elsewhere.example/a.png">')
+  await expect(ada.text.locator('img[src^="data:image/png"]')).toBeVisible()
+  await pasteFile(ada, 'image/png', bitmap.length, bitmap, '<table><tr><td>a cell</td></tr></table>')
+  await expect(ada.text.locator('td')).toContainText('a cell')
+  await expect(ada.text.locator('img:not(.ProseMirror-separator)'), 'a table is no picture').toHaveCount(1)
 })
 
 test('everything can be taken out, and put into another space', async ({ server, arrive }) => {

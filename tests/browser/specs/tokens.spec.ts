@@ -89,6 +89,15 @@ test('a read-only link shows everything and cannot edit; another link can', asyn
   await expect(ada.text).toContainText('and now to write')
 })
 
+test('a link that is pasted on the home page keeps its token', async ({ arrive }) => {
+  const ada = await arrive('Ada')
+  await ada.page.goto(server.url)
+  await ada.page.getByLabel('or open one by name or link').fill(linkTo(newSpace(), mintToken(600)))
+  await ada.page.keyboard.press('Enter')
+  await ada.canWork()
+  await ada.isSaved()
+})
+
 test('the token of the link goes to the server in one header, and nowhere else', async ({ arrive }) => {
   const token = mintToken(600)
   const space = newSpace()
