@@ -57,7 +57,7 @@ pub(crate) fn token(user: &str, access: Access) -> String {
     token_for(user, &[("team/*", access)], Duration::from_secs(3600))
 }
 
-async fn client_with(server: &Server, token: &str) -> Client {
+pub(crate) async fn client_with(server: &Server, token: &str) -> Client {
     let mut config = server.client_config("team/notes");
     config.token = Some(Token(token.to_owned()));
     let client = Client::connect(config);

@@ -15,6 +15,7 @@ mod disk;
 mod durable;
 mod encrypted;
 mod faults;
+mod grants;
 mod handshakes;
 mod harness;
 mod issuer;

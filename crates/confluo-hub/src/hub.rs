@@ -12,7 +12,7 @@ use std::{
 };
 
 use confluo_protocol::{Access, CloseCode, DocumentName, SessionId, UserId};
-use confluo_room::{Joining, LineageClaim};
+use confluo_room::{Joining, LineageClaim, RoomInput};
 use confluo_store::{DocumentStore, StoreError};
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
@@ -253,8 +253,8 @@ impl Hub {
             }
             let end = session.run().await;
             shared.sessions.remove(id);
-            if let SessionEnd::ByServer(Ending { is_expulsion: true, .. }) = &end {
-                session.forget_unread();
+            if let SessionEnd::ByServer(ending @ Ending { is_expulsion: true, .. }) = end {
+                return self.expel_session(&document, session, ending).await;
             }
             session.leave().await;
             end
@@ -271,6 +271,22 @@ impl Hub {
             SessionEnd::ByPeer => shared.metrics.closed_by_peer().add(1),
             SessionEnd::ByServer(ending) => self.close(session, ending).await,
         }
+    }
+
+    /// Who is expelled is told at once, however busy its room is, and nothing more of it is taken.
+    async fn expel_session<S: SessionSocket>(&self, document: &DocumentName, mut session: Session<S>, ending: Ending) {
+        session.forget_all();
+        if let Some(gate) = session.gate.take() {
+            let Ending { code, reason, .. } = ending.clone();
+            gate.ended(Some(&Expulsion { code, reason }));
+        }
+        let (id, mailbox) = (session.id, session.mailbox.clone());
+        let leave = async {
+            mailbox.leave(RoomInput::Left(id)).await;
+            self.shared.rooms.leave(document, &mailbox);
+            self.shared.metrics.sessions.decrement();
+        };
+        tokio::join!(leave, self.close(session, ending));
     }
 
     async fn close<S: SessionSocket>(&self, session: Session<S>, ending: Ending) {

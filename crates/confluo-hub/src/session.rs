@@ -113,6 +113,10 @@ impl<S: SessionSocket> Session<S> {
 
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
         self.outbox.register(cx.waker());
+        if let Some(ending) = self.outbox.ending().filter(|ending| ending.is_expulsion) {
+            // Nothing that waits is sent any more.
+            return Poll::Ready(SessionEnd::ByServer(ending.clone()));
+        }
         if self.poll_write(cx).is_err() {
             return Poll::Ready(SessionEnd::ByPeer);
         }
@@ -311,9 +315,17 @@ impl<S: SessionSocket> Session<S> {
         }
     }
 
-    /// Whoever was expelled says nothing more.
-    pub(crate) fn forget_unread(&mut self) {
+    /// Nothing more of the last frame is taken.
+    fn forget_unread(&mut self) {
         self.unread = Bytes::new();
+    }
+
+    /// Whoever was expelled says nothing more, and sees nothing more but the rest of a frame that may have begun.
+    pub(crate) fn forget_all(&mut self) {
+        self.forget_unread();
+        (self.posting, self.held) = (None, None);
+        self.writing.truncate(1);
+        while self.outbox.pop().is_some() {}
     }
 
     /// Delivers what was read and not yet posted, then tells the room that the session has ended.
@@ -341,7 +353,7 @@ impl<S: SessionSocket> Session<S> {
         let Ending { code, reason, is_expulsion } = ending;
         tracing::debug!(code = code.code(), %reason, "the session is closed");
         if is_expulsion {
-            while self.outbox.pop().is_some() {}
+            self.forget_all();
         } else if is_caused_by_client(code) {
             tokio::time::sleep(self.shared.config.refusal_delay).await;
         }

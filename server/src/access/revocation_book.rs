@@ -14,7 +14,10 @@ const FILE_NAME: &str = "revocations.json";
 #[derive(Debug)]
 pub(super) struct RevocationBook {
     path: PathBuf,
+    /// Looked at for every token: never held while the disk is waited for.
     in_force: Mutex<Revocations>,
+    /// One change after the other.
+    changing: Mutex<()>,
 }
 
 /// The book cannot be read, and the server must not start without it: everyone would be let in again.
@@ -61,7 +64,7 @@ impl RevocationBook {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Revocations::default(),
             Err(source) => return Err(RevocationBookError::Unreadable { path, source }),
         };
-        Ok(Self { path, in_force: Mutex::new(in_force) })
+        Ok(Self { path, in_force: Mutex::new(in_force), changing: Mutex::default() })
     }
 
     pub(super) fn check(&self, identity: &Identity) -> Result<(), TokenError> {
@@ -77,11 +80,11 @@ impl RevocationBook {
         &self,
         change: impl FnOnce(&mut Revocations) -> Result<T, RevokeError>,
     ) -> Result<T, ChangeError> {
-        let mut in_force = self.lock();
-        let mut next = in_force.clone();
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = self.lock().clone();
         let outcome = change(&mut next)?;
         self.write(&next.to_json()).map_err(ChangeError::Unwritten)?;
-        *in_force = next;
+        *self.lock() = next;
         Ok(outcome)
     }
 
@@ -99,5 +102,43 @@ impl RevocationBook {
 
     fn lock(&self) -> MutexGuard<'_, Revocations> {
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::Command;
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
+    use confluo_auth::{Revocation, UnixTime};
+    use confluo_protocol::UserId;
+
+    use super::*;
+
+    #[test]
+    fn nobody_at_the_door_waits_for_the_disk_of_a_revocation() {
+        let folder = tempfile::tempdir().unwrap();
+        // A pipe in the place of the draft: opening it waits for somebody who reads.
+        let draft = folder.path().join("revocations.json.new");
+        assert!(Command::new("mkfifo").arg(&draft).status().unwrap().success());
+        let book = Arc::new(RevocationBook::open(folder.path()).unwrap());
+        let (changing, (started, has_started)) = (Arc::clone(&book), mpsc::channel());
+        let change = thread::spawn(move || {
+            changing.change(|revocations| {
+                started.send(()).unwrap();
+                revocations.revoke(Revocation::User(UserId("ada".into())), UnixTime(1))
+            })
+        });
+        has_started.recv().unwrap();
+        let (asking, (answer, answered)) = (Arc::clone(&book), mpsc::channel());
+        thread::spawn(move || answer.send(asking.to_json()));
+        let told = answered.recv_timeout(Duration::from_secs(20)).expect("the book answers meanwhile");
+        assert!(!told.contains("ada"), "what is not on disk is not in force: {told}");
+        drop(File::open(&draft).unwrap());
+        // A pipe cannot be synced, so the change is refused, and is not in force.
+        assert!(matches!(change.join().unwrap(), Err(ChangeError::Unwritten(_))));
+        assert!(!book.to_json().contains("ada"));
     }
 }

@@ -65,10 +65,12 @@ impl Visit {
 
     /// Ends it with 4501 at `exp` and the grace.
     pub(super) fn end_if_expired(&self, now: UnixTime) {
-        let ends_at = self.lock().identity.session_ends_at(self.door.expiry_grace());
+        let mut state = self.lock();
+        let ends_at = state.identity.session_ends_at(self.door.expiry_grace());
+        // A renewal comes before this look or after it: who was told that it is accepted is not ended by the token before.
         if ends_at.is_some_and(|ends_at| now >= ends_at) {
             let reason = "the token has expired; come back with a fresh one".into();
-            self.expel(Expulsion { code: CloseCode::TokenExpired, reason });
+            state.expel(Expulsion { code: CloseCode::TokenExpired, reason });
         }
     }
 
@@ -76,20 +78,21 @@ impl Visit {
     pub(super) fn end_if_revoked(&self) -> bool {
         let identity = self.lock().identity.clone();
         let refusal = self.door.check_revoked(&identity).err();
-        refusal.map(|refusal| self.expel(refusal)).is_some()
-    }
-
-    fn expel(&self, expulsion: Expulsion) {
-        let mut state = self.lock();
-        match &state.stage {
-            Stage::Live(control) => control.expel(expulsion),
-            Stage::Entering => state.stage = Stage::Expelled(expulsion),
-            Stage::Expelled(_) => {}
-        }
+        refusal.map(|refusal| self.lock().expel(refusal)).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn expel(&mut self, expulsion: Expulsion) {
+        match &self.stage {
+            Stage::Live(control) => control.expel(expulsion),
+            Stage::Entering => self.stage = Stage::Expelled(expulsion),
+            Stage::Expelled(_) => {}
+        }
     }
 }
 

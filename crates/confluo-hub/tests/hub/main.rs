@@ -5,11 +5,13 @@
 //! 3. `crowd`: many who come and go.
 //! 4. `races`: opening, closing, deleting.
 //! 5. `every_call`: each call of the store fails once.
+//! 6. `expelled`: who is out is out at once.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod crowd;
 mod every_call;
+mod expelled;
 mod races;
 mod watched;
 mod wire;

@@ -231,6 +231,12 @@ fn aw10_a_reader_publishes_unless_it_is_configured_otherwise() {
         scene.wait(Duration::from_millis(150));
         let expected = if readers_may_publish { Vec::new() } else { vec![entry(A, 2, "null")] };
         assert_eq!(scene.hears(2), expected, "a writer that becomes a reader");
+        scene.publish(1, &[(A, 3, "{}")]);
+        let expected = if readers_may_publish { vec![entry(A, 3, "{}")] } else { Vec::new() };
+        assert_eq!(scene.hears(2), expected, "while it is a reader");
+        scene.server.handle(scene.now, vec![RoomInput::AccessChanged(SessionId(1), Access::Write)]);
+        scene.publish(1, &[(A, 4, "{}")]);
+        assert_eq!(scene.hears(2), [entry(A, 4, "{}")], "and a writer again");
         scene.assert_nobody_closed();
     }
 }
