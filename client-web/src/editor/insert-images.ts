@@ -1,5 +1,5 @@
 import { Extension } from '@tiptap/core'
-import { Plugin } from '@tiptap/pm/state'
+import { NodeSelection, Plugin, TextSelection, type Transaction } from '@tiptap/pm/state'
 import type { EditorView } from '@tiptap/pm/view'
 
 /** Turns a file into a data URL for the document, or null when it was refused (and the person told why). */
@@ -50,10 +50,19 @@ export async function insertImages(
     const node = type.create({ src, alt: file.name.replace(/\.[a-z0-9]+$/i, '') })
     const { tr } = view.state
     const end = view.state.doc.content.size
-    view.dispatch(
-      position === null ? tr.replaceSelectionWith(node) : tr.insert(Math.min(position, end), node),
-    )
+    if (position === null) putCaretAfter(tr.replaceSelectionWith(node))
+    else tr.insert(Math.min(position, end), node)
+    view.dispatch(tr.scrollIntoView())
   }
+}
+
+/** An image that stays selected would be replaced by the next letter. */
+function putCaretAfter(tr: Transaction): void {
+  if (!(tr.selection instanceof NodeSelection)) return
+  const { to } = tr.selection
+  const paragraph = tr.doc.type.schema.nodes.paragraph
+  if (paragraph !== undefined && !tr.doc.resolve(to).nodeAfter?.isTextblock) tr.insert(to, paragraph.create())
+  tr.setSelection(TextSelection.near(tr.doc.resolve(to)))
 }
 
 /**

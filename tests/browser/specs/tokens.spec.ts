@@ -90,6 +90,7 @@ test('a read-only link shows everything and cannot edit; another link can', asyn
 })
 
 test('a link that is pasted on the home page keeps its token', async ({ arrive }) => {
+  endpoint.refuses = true
   const ada = await arrive('Ada')
   await ada.page.goto(server.url)
   await ada.page.getByLabel('or open one by name or link').fill(linkTo(newSpace(), mintToken(600)))
