@@ -34,22 +34,33 @@ test('over plain http in a local network it works, and says what it lacks', asyn
   await server.stop()
 })
 
-test('on a phone the longest status is whole, and covers nothing', async ({ network, arrive }) => {
+test('the longest status is whole and covers nothing, from a phone to a desk', async ({ network, arrive }) => {
   const ada = await arrive('Ada', { viewport: { width: 375, height: 760 }, hasTouch: true })
   await ada.page.goto(`${network.url}/s/${newSpace()}`)
   await ada.isLive()
-  network.cut()
+  await ada.title.fill('A plan with a long name, as people give it to what they care for')
+  for (const name of ['Ben', 'Cleo', 'Dan']) await (await arrive(name)).page.goto(ada.page.url())
+  await expect(ada.page.getByRole('list', { name: 'Who is here' }).getByRole('listitem')).toHaveCount(4)
+  network.closeWith(4529)
   await ada.writeLine('a line that is kept here until the network is mended')
   await expect(ada.status).toContainText(/Reconnecting.*changes kept here/)
 
-  const status = await ada.box(ada.status)
-  const toolbar = await ada.box(ada.page.getByRole('toolbar', { name: 'Formatting' }))
-  expect(status.x).toBeGreaterThanOrEqual(0)
-  expect(status.x + status.width).toBeLessThanOrEqual(375)
-  expect(status.y + status.height, 'it ends above the toolbar').toBeLessThanOrEqual(toolbar.y + 1)
-  const words = await ada.status.evaluate((element) => [element.scrollWidth, element.clientWidth])
-  expect(words[0], 'nothing of it is cut off').toBeLessThanOrEqual(words[1] ?? 0)
-  expect(await ada.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(375)
+  for (const width of [375, 730, 800, 960, 1024, 1110, 1380]) {
+    await ada.page.setViewportSize({ width, height: 760 })
+    const status = await ada.box(ada.status)
+    expect(status.x).toBeGreaterThanOrEqual(0)
+    expect(status.x + status.width, `at ${width} px`).toBeLessThanOrEqual(width)
+    for (const other of [ada.title, ada.page.getByRole('list', { name: 'Who is here' }), ada.page.getByRole('toolbar', { name: 'Formatting' })]) {
+      const { x, y, width: across, height } = await ada.box(other)
+      const overlap =
+        Math.min(status.x + status.width, x + across) - Math.max(status.x, x) > 1 &&
+        Math.min(status.y + status.height, y + height) - Math.max(status.y, y) > 1
+      expect(overlap, `at ${width} px it lies over ${await other.getAttribute('aria-label')}`).toBe(false)
+    }
+    const words = await ada.status.evaluate((element) => [element.scrollWidth, element.clientWidth])
+    expect(words[0], 'nothing of it is cut off').toBeLessThanOrEqual(words[1] ?? 0)
+    expect(await ada.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width)
+  }
 })
 
 test('print shows title and page in dark ink, and nothing of the app', async ({ server, arrive }) => {
