@@ -65,16 +65,15 @@ impl Layers {
             .add_source(Flags(self.flags))
             .build()
             .map_err(unreadable)?;
-        let tree = layered.collect().map_err(unreadable)?;
+        let mut tree = layered.collect().map_err(unreadable)?;
 
         let mut origins = HashMap::new();
-        let mut problems = Vec::new();
+        let mut wrong = Vec::new();
         let schema = serde_json::to_value(Config::default()).expect("a configuration is plain data");
-        walk(&tree, &schema, "", &mut origins, &mut problems);
-        if !problems.is_empty() {
-            return Err(ConfigLoadError::Invalid(problems));
-        }
-        let (mut config, mut wrong) = read_values(layered, &origins)?;
+        take_unknown(&mut tree, &schema, "", &mut origins, &mut wrong);
+        wrong.sort_by(|a, b| a.setting.cmp(&b.setting));
+        let known = Layered::builder().add_source(Tree(tree)).build().map_err(unreadable)?;
+        let mut config = read_values(known, &origins, &mut wrong)?;
 
         let mut problems = Problems::default();
         config.resolve(&mut problems);
@@ -139,34 +138,50 @@ impl Source for Flags {
     }
 }
 
-/// Notes each setting's origin, and each setting that `schema` (the defaults, every key present) does not have.
-fn walk(
-    tree: &Map<String, Value>,
+/// The settings that were read already.
+#[derive(Debug, Clone)]
+struct Tree(Map<String, Value>);
+
+impl Source for Tree {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Notes each setting's origin, and takes out each setting that `schema` (the defaults, every key present) does not have,
+/// so that the values of all others can be looked at.
+fn take_unknown(
+    tree: &mut Map<String, Value>,
     schema: &Json,
     section: &str,
     origins: &mut HashMap<String, String>,
     problems: &mut Vec<Problem>,
 ) {
-    for (key, value) in tree {
+    tree.retain(|key, value| {
         let setting = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
         let origin = value.origin().map(|origin| describe_origin(origin, &setting));
-        match (schema.get(key), &value.kind) {
+        match (schema.get(key), &mut value.kind) {
             (None, _) => {
                 problems.push(unknown(&setting, key, origin.or_else(|| first_origin(value, &setting)), schema));
+                return false;
             }
             // A table whose keys are the operator's own, such as grants.
             (Some(Json::Object(free)), ValueKind::Table(_)) if free.is_empty() => {}
-            (Some(known @ Json::Object(_)), ValueKind::Table(table)) => walk(table, known, &setting, origins, problems),
+            (Some(known @ Json::Object(_)), ValueKind::Table(table)) => {
+                take_unknown(table, known, &setting, origins, problems);
+            }
             (Some(_), _) => {
                 if let Some(origin) = origin {
                     origins.insert(setting, origin);
                 }
             }
         }
-    }
-    if section.is_empty() {
-        problems.sort_by(|a, b| a.setting.cmp(&b.setting));
-    }
+        true
+    });
 }
 
 /// A table that was put together from several layers has no origin itself; what stands in it has.
@@ -206,11 +221,11 @@ fn unknown(setting: &str, key: &str, origin: Option<String>, schema: &Json) -> P
 fn read_values(
     mut layered: Layered,
     origins: &HashMap<String, String>,
-) -> Result<(Config, Vec<Problem>), ConfigLoadError> {
-    let mut wrong: Vec<Problem> = Vec::new();
+    wrong: &mut Vec<Problem>,
+) -> Result<Config, ConfigLoadError> {
     loop {
         let problem = match layered.clone().try_deserialize() {
-            Ok(config) => return Ok((config, wrong)),
+            Ok(config) => return Ok(config),
             Err(error) => wrong_value(error, origins),
         };
         let was_replaced = wrong.iter().any(|known| known.setting == problem.setting);
@@ -218,7 +233,7 @@ fn read_values(
         wrong.push(problem);
         match replaced {
             Some(replaced) => layered = replaced,
-            None => return Err(ConfigLoadError::Invalid(wrong)),
+            None => return Err(ConfigLoadError::Invalid(std::mem::take(wrong))),
         }
     }
 }

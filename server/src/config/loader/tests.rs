@@ -94,10 +94,12 @@ fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
 }
 
 #[test]
-fn every_wrong_value_is_named_in_one_pass() {
-    let file = "[store]\nengine = \"floppy\"\n[log]\nformat = \"xml\"\n[limits]\nmax_client_ids_per_session = 0\n\
+fn every_unknown_setting_and_every_wrong_value_is_named_in_one_pass() {
+    let file = "[stroe]\nx = 1\n[store]\nengin = 1\nengine = \"floppy\"\n[log]\nformat = \"xml\"\n[limits]\nmax_client_ids_per_session = 0\n\
                 max_awareness_bytes = \"10 parsecs\"\n[rooms]\nlinger = \"-3\"";
     let all = [
+        "store.engin (from /confluo.toml): there is no such setting; did you mean engine?",
+        "stroe (from /confluo.toml): there is no such section; did you mean store?",
         "store.engine (from /confluo.toml): unknown variant `floppy`, expected `sled` or `redb`",
         "log.format (from /confluo.toml)",
         "limits.max_awareness_bytes (from /confluo.toml)",
