@@ -6,19 +6,15 @@
 #[expect(dead_code, reason = "the tests beside this one need more of it")]
 mod wire;
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use confluo_hub::{Hub, HubConfig, JoinRequest, LineageClaim, Received, SessionSocket, SocketLost};
+use confluo_hub::{Hub, HubConfig};
 use confluo_protocol::{
-    Access, AwarenessEntry, AwarenessWriter, CloseCode, DocumentName, Frame, Message, SyncMessage, UpdateV1,
-    encode_state_vector,
+    AwarenessEntry, AwarenessWriter, DocumentName, Message, SyncMessage, UpdateV1, encode_state_vector,
 };
 use confluo_store::MemoryStore;
+use confluo_testkit::socket::enter_deaf;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -29,56 +25,12 @@ static GLOBAL: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
 const MIB: usize = 1 << 20;
 
-/// A peer that sends, and never reads.
-struct Deaf {
-    from: mpsc::Receiver<Bytes>,
-    heard: u32,
-}
-
-impl SessionSocket for Deaf {
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
-        let received = ready!(self.from.poll_recv(cx));
-        self.heard += 1;
-        Poll::Ready(received.map_or(Received::Closed, Received::Message))
-    }
-
-    fn activity(&self) -> u32 {
-        self.heard
-    }
-
-    fn encode(frame: Frame) -> Bytes {
-        frame.payload()
-    }
-
-    fn encode_ping() -> Bytes {
-        Bytes::new()
-    }
-
-    fn poll_send(&mut self, _: &mut Context<'_>, _: &mut VecDeque<Bytes>) -> Poll<Result<(), SocketLost>> {
-        Poll::Pending
-    }
-
-    fn poll_close(&mut self, _: &mut Context<'_>, _: CloseCode, _: &str) -> Poll<()> {
-        Poll::Ready(())
-    }
-}
-
 /// What a deaf session sends to `document`, frame by frame.
 fn say(hub: &Hub, tasks: &TaskTracker, document: &DocumentName, frames: Vec<Bytes>) -> mpsc::Sender<Bytes> {
-    let (to, from) = mpsc::channel(frames.len());
+    let to = enter_deaf(hub, document, tasks, frames.len());
     for frame in frames {
         to.try_send(frame).unwrap();
     }
-    let request = JoinRequest {
-        document: document.clone(),
-        access: Access::Write,
-        user: None,
-        address: None,
-        lineage: LineageClaim::Unaware,
-        gate: None,
-    };
-    let hub = hub.clone();
-    tasks.spawn(async move { hub.serve(request, Deaf { from, heard: 0 }).await });
     to
 }
 

@@ -1,19 +1,15 @@
 //! The committer, as clients see it: in each of so many rooms one keystroke, until every echo has come. What a store in memory
 //! takes is the hub's own cost; what sled takes more is the disk's.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use confluo_hub::{Hub, HubConfig, JoinRequest, LineageClaim, Rate, Received, SessionRates, SessionSocket, SocketLost};
-use confluo_protocol::{Access, CloseCode, DocumentName, Frame, Message, SyncMessage, encode_state_vector};
+use confluo_hub::{Hub, HubConfig, Rate, SessionRates};
+use confluo_protocol::{DocumentName, Message, SyncMessage, encode_state_vector};
 use confluo_store::{DocumentStore, MemoryStore};
 use confluo_store_sled::SledConfig;
+use confluo_testkit::socket::{ClientEnd, enter};
 use divan::{Bencher, counter::ItemsCount};
-use tokio::{runtime::Runtime, sync::mpsc};
+use tokio::runtime::Runtime;
 use tokio_util::task::TaskTracker;
 
 use crate::typist::Typist;
@@ -21,79 +17,29 @@ use crate::typist::Typist;
 /// More than is ever on the way.
 const CAPACITY: usize = 64;
 
-/// The server's end of a socket in memory.
-struct Wire {
-    from: mpsc::Receiver<Bytes>,
-    to: mpsc::Sender<Bytes>,
-    heard: u32,
-}
-
-impl SessionSocket for Wire {
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
-        let received = ready!(self.from.poll_recv(cx));
-        self.heard += 1;
-        Poll::Ready(received.map_or(Received::Closed, Received::Message))
-    }
-
-    fn activity(&self) -> u32 {
-        self.heard
-    }
-
-    fn encode(frame: Frame) -> Bytes {
-        frame.payload()
-    }
-
-    fn encode_ping() -> Bytes {
-        Bytes::new()
-    }
-
-    fn poll_send(&mut self, _: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Result<(), SocketLost>> {
-        for frame in frames.drain(..) {
-            // Nobody reads any more when the benchmark is over.
-            let _ = self.to.try_send(frame);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(&mut self, _: &mut Context<'_>, _: CloseCode, _: &str) -> Poll<()> {
-        Poll::Ready(())
-    }
-}
-
-/// The client's end, and who types there.
+/// Somebody who types in a document of his own.
 struct Writer {
     typist: Typist,
-    to: mpsc::Sender<Bytes>,
-    from: mpsc::Receiver<Bytes>,
+    end: ClientEnd,
 }
 
 impl Writer {
     fn join(hub: &Hub, number: u64, tasks: &TaskTracker) -> Self {
-        let ((to, server_from), (server_to, from)) = (mpsc::channel(CAPACITY), mpsc::channel(CAPACITY));
-        let request = JoinRequest {
-            document: DocumentName::new(&format!("notes {number}")).unwrap(),
-            access: Access::Write,
-            user: None,
-            address: None,
-            lineage: LineageClaim::Unaware,
-            gate: None,
-        };
-        let hub = hub.clone();
-        let wire = Wire { from: server_from, to: server_to, heard: 0 };
-        tasks.spawn(async move { hub.serve(request, wire).await });
+        let document = DocumentName::new(&format!("notes {number}")).unwrap();
+        let end = enter(hub, &document, tasks, CAPACITY);
         let step_1 = Message::Sync(SyncMessage::Step1(encode_state_vector(&[])));
-        to.try_send(step_1.encode()).unwrap();
-        Self { typist: Typist::new(number + 1), to, from }
+        end.to.try_send(step_1.encode()).unwrap();
+        Self { typist: Typist::new(number + 1), end }
     }
 
     async fn type_one(&mut self) {
-        self.to.send(self.typist.frame()).await.unwrap();
+        self.end.to.send(self.typist.frame()).await.unwrap();
     }
 
     /// Reads until content comes: its own keystroke, now on disk.
     async fn hear_echo(&mut self) {
         loop {
-            let frame = self.from.recv().await.expect("the session goes on");
+            let frame = self.end.from.recv().await.expect("the session goes on");
             let is_content = |message: &Message| matches!(message, Message::Sync(SyncMessage::Update(_)));
             if Message::read_all(&frame).unwrap().iter().any(is_content) {
                 return;

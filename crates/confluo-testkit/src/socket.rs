@@ -1,0 +1,99 @@
+//! Both ends of a session's socket, in memory.
+
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use confluo_hub::{Hub, JoinRequest, LineageClaim, Received, SessionSocket, SocketLost};
+use confluo_protocol::{Access, CloseCode, DocumentName, Frame};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    task::JoinHandle,
+};
+use tokio_util::task::TaskTracker;
+
+/// The client's end. Dropping `to` is leaving.
+#[derive(Debug)]
+pub struct ClientEnd {
+    /// What it says, a frame's payload each.
+    pub to: mpsc::Sender<Bytes>,
+    /// What it is told. Whoever leaves too much unread fails its test.
+    pub from: mpsc::Receiver<Bytes>,
+    /// Ends with the session.
+    pub served: JoinHandle<()>,
+}
+
+/// Enters `document` as a writer that is nobody in particular; at most `capacity` frames wait in either direction.
+pub fn enter(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, capacity: usize) -> ClientEnd {
+    let (server_to, from) = mpsc::channel(capacity);
+    let (to, served) = serve(hub, document, tasks, capacity, Some(server_to));
+    ClientEnd { to, from, served }
+}
+
+/// The same, of somebody who never reads.
+pub fn enter_deaf(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, capacity: usize) -> mpsc::Sender<Bytes> {
+    serve(hub, document, tasks, capacity, None).0
+}
+
+fn serve(
+    hub: &Hub,
+    document: &DocumentName,
+    tasks: &TaskTracker,
+    capacity: usize,
+    server_to: Option<mpsc::Sender<Bytes>>,
+) -> (mpsc::Sender<Bytes>, JoinHandle<()>) {
+    let (to, server_from) = mpsc::channel(capacity);
+    let request = JoinRequest {
+        document: document.clone(),
+        access: Access::Write,
+        user: None,
+        address: None,
+        lineage: LineageClaim::Unaware,
+        gate: None,
+    };
+    let (hub, socket) = (hub.clone(), ServerEnd { from: server_from, to: server_to, heard: 0 });
+    (to, tasks.spawn(async move { hub.serve(request, socket).await }))
+}
+
+struct ServerEnd {
+    from: mpsc::Receiver<Bytes>,
+    /// None: the peer takes nothing.
+    to: Option<mpsc::Sender<Bytes>>,
+    heard: u32,
+}
+
+impl SessionSocket for ServerEnd {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        let received = ready!(self.from.poll_recv(cx));
+        self.heard += 1;
+        Poll::Ready(received.map_or(Received::Closed, Received::Message))
+    }
+
+    fn activity(&self) -> u32 {
+        self.heard
+    }
+
+    fn encode(frame: Frame) -> Bytes {
+        frame.payload()
+    }
+
+    fn encode_ping() -> Bytes {
+        Bytes::new()
+    }
+
+    fn poll_send(&mut self, _: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Result<(), SocketLost>> {
+        let Some(to) = &self.to else { return Poll::Pending };
+        for frame in frames.drain(..) {
+            // A peer that is gone reads nothing more; what it sent is still read.
+            let sent = to.try_send(frame);
+            assert!(!matches!(sent, Err(TrySendError::Full(_))), "the peer leaves too much unread");
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, _: CloseCode, _: &str) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
