@@ -86,21 +86,28 @@ impl Raw {
 
     /// Reads on until a message fits.
     pub(crate) async fn receive_until(&mut self, mut fits: impl FnMut(&Message) -> bool) -> Message {
-        loop {
-            let message = self.receive().await.expect("the server should not close");
-            if fits(&message) {
-                return message;
+        // As a whole: a server that says something else for ever must not keep the test waiting.
+        soon(async {
+            loop {
+                let message = self.receive().await.expect("the server should not close");
+                if fits(&message) {
+                    return message;
+                }
             }
-        }
+        })
+        .await
     }
 
     /// Reads on until the server closes; the code.
     pub(crate) async fn close_code(&mut self) -> u16 {
-        loop {
-            if let Err(code) = self.receive().await {
-                return code;
+        soon(async {
+            loop {
+                if let Err(code) = self.receive().await {
+                    return code;
+                }
             }
-        }
+        })
+        .await
     }
 
     pub(crate) async fn send_presence(&mut self, id: ClientId, clock: u64, json: &str) {
