@@ -2,7 +2,7 @@ import type { Editor, Range } from '@tiptap/core'
 import { Extension } from '@tiptap/core'
 import { ReactRenderer } from '@tiptap/react'
 import { Suggestion, type SuggestionKeyDownProps, type SuggestionProps } from '@tiptap/suggestion'
-import { type ReactElement, type Ref, useImperativeHandle, useState } from 'react'
+import { type ReactElement, type Ref, useEffect, useId, useImperativeHandle, useState } from 'react'
 import { Icon } from '../parts/Icon.tsx'
 import { BLOCKS, type EditorCommand, LISTS } from './commands.ts'
 
@@ -16,13 +16,25 @@ interface ListProps {
   items: EditorCommand[]
   command: (command: EditorCommand) => void
   place: { left: number; top: number; above: boolean }
+  /** Where the caret is: a screen reader follows it to the entry that is selected. */
+  text: HTMLElement
   ref?: Ref<ListHandle>
 }
 
 /** The list that `/` opens. The caret stays in the text; arrows and Enter are taken from there. */
-function CommandList({ items, command, place, ref }: ListProps): ReactElement | null {
+function CommandList({ items, command, place, text, ref }: ListProps): ReactElement | null {
   const [selected, setSelected] = useState(0)
   const at = Math.min(selected, items.length - 1)
+  const listId = useId()
+  useEffect(() => {
+    if (at < 0) return
+    text.setAttribute('aria-controls', listId)
+    text.setAttribute('aria-activedescendant', `${listId}-${at}`)
+    return () => {
+      text.removeAttribute('aria-controls')
+      text.removeAttribute('aria-activedescendant')
+    }
+  }, [text, listId, at])
   useImperativeHandle(ref, () => ({
     onKeyDown(event) {
       const chosen = items[at]
@@ -37,6 +49,7 @@ function CommandList({ items, command, place, ref }: ListProps): ReactElement | 
   return (
     <div
       className="slash-menu"
+      id={listId}
       role="listbox"
       aria-label="Insert"
       style={{ left: place.left, [place.above ? 'bottom' : 'top']: place.top }}
@@ -46,6 +59,7 @@ function CommandList({ items, command, place, ref }: ListProps): ReactElement | 
           key={item.name}
           type="button"
           role="option"
+          id={`${listId}-${index}`}
           tabIndex={-1}
           aria-selected={index === at}
           onPointerDown={(event) => {
@@ -97,6 +111,7 @@ function renderList() {
     items: props.items,
     command: props.command,
     place: placeFor(props.clientRect?.() ?? null),
+    text: props.editor.view.dom,
   })
   const close = (): void => {
     list?.element.remove()

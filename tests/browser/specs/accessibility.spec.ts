@@ -35,6 +35,49 @@ for (const colorScheme of ['light', 'dark'] as const) {
   })
 }
 
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`no serious finding in what is seen less often (${colorScheme})`, async ({ network, arrive }) => {
+    const url = `${network.url}/s/${newSpace()}`
+    const ada = await arrive('Ada', { colorScheme })
+    await ada.open(url)
+    await ada.page.keyboard.press('Alt+/')
+    await expect(ada.page.getByRole('dialog', { name: 'Keyboard' })).toBeVisible()
+    expect(await findings(ada), 'the keys').toEqual([])
+    await ada.page.keyboard.press('Escape')
+
+    await ada.text.focus()
+    await ada.page.keyboard.type('/')
+    await expect(ada.page.getByRole('listbox', { name: 'Insert' })).toBeVisible()
+    expect(await findings(ada), 'the slash menu').toEqual([])
+    await ada.page.keyboard.press('ArrowDown')
+    const selected = ada.page.getByRole('listbox', { name: 'Insert' }).getByRole('option', { selected: true })
+    await expect(selected).toHaveText('Heading 1')
+    await expect(ada.text).toHaveAttribute('aria-activedescendant', (await selected.getAttribute('id')) ?? '')
+    await ada.page.keyboard.press('Escape')
+    await expect(ada.text).not.toHaveAttribute('aria-activedescendant', /./)
+    await ada.page.keyboard.press('Backspace')
+    await ada.page.keyboard.press('Control+k')
+    await expect(ada.page.getByRole('textbox', { name: 'Address of the link' })).toBeVisible()
+    expect(await findings(ada), 'a link').toEqual([])
+    await ada.page.keyboard.press('Escape')
+
+    for (const name of ['Ben', 'Cleo', 'Dan', 'Eve', 'Finn', 'Gil']) await (await arrive(name)).page.goto(url)
+    await ada.page.getByRole('button', { name: '1 more' }).click()
+    expect(await findings(ada), 'more people').toEqual([])
+    await ada.page.getByRole('menuitemradio').click()
+    await expect(ada.page.getByText('Press anything to stop')).toBeVisible()
+    expect(await findings(ada), 'following').toEqual([])
+    await ada.page.keyboard.press('Escape')
+
+    network.sayReadOnly()
+    await expect(ada.page.getByText('You can read this page')).toBeVisible()
+    expect(await findings(ada), 'reading').toEqual([])
+    network.closeWith(4409)
+    await expect(ada.page.getByRole('alert')).toBeVisible()
+    expect(await findings(ada), 'the end').toEqual([])
+  })
+}
+
 test('no serious finding on a phone, and nothing wider than it', async ({ server, arrive }) => {
   const ada = await arrive('Ada', { viewport: { width: 375, height: 760 }, hasTouch: true })
   await ada.page.goto(server.url)
