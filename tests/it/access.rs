@@ -133,7 +133,7 @@ async fn au1_a_silent_stranger_is_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn au3_each_refusal_has_its_code_and_its_reason() {
+async fn au3_ad5_each_refusal_is_an_open_socket_that_closes_with_its_code_and_its_reason() {
     let server = Server::start(faulty(), with_tokens()).await;
     let good = token("ada", Access::Write);
     let expired = token_for("ada", &[("*", Access::Write)], Duration::ZERO);

@@ -5,7 +5,7 @@
 //! 3. `crowd`: many who come and go.
 //! 4. `races`: opening, closing, deleting.
 //! 5. `every_call`: each call of the store fails once.
-//! 6. `expelled`: who is out is out at once.
+//! 6. `expelled`: who is out is out at once. 7. `refused`: who may not enter hears it after a while.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -13,5 +13,6 @@ mod crowd;
 mod every_call;
 mod expelled;
 mod races;
+mod refused;
 mod watched;
 mod wire;
