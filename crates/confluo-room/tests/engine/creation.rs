@@ -51,3 +51,20 @@ fn sy19_a_reader_cannot_create_and_is_not_asked_about() {
     assert_eq!(scene.server.asked_to_create, []);
     assert_eq!(scene.server.first_writes, []);
 }
+
+#[test]
+fn sy19_a_document_that_exists_may_be_written_to_by_who_may_create_none() {
+    let mut scene = scene(&[1]);
+    let (one, two) = (Author::new(7), Author::new(8));
+    scene.send(1, [update(&one.types("a"))]);
+    scene.settle();
+    // Everybody goes, and the document is opened again.
+    scene.server.crash();
+    scene.server.asked_to_create.clear();
+    scene.enter(joining(SessionId(4)));
+    scene.send(4, [update(&two.types("b"))]);
+    scene.settle();
+    scene.assert_nobody_closed();
+    assert_eq!(scene.server.asked_to_create, []);
+    assert!(scene.inbox(4).iter().any(is_content));
+}
