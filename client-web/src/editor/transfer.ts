@@ -1,14 +1,13 @@
 import type { Editor, JSONContent } from '@tiptap/core'
-import { MarkdownManager } from '@tiptap/markdown'
-import { pageExtensions } from './extensions.ts'
+import { fromMarkdown, toMarkdown } from './markdown.ts'
 
 /** The page as a file. HTML is a document of its own; JSON is the editor's, and imports without loss. */
-export function exportPage(editor: Editor, format: 'md' | 'html' | 'json'): Blob {
+export function exportPage(editor: Editor, format: 'md' | 'html' | 'json', title: string): Blob {
   switch (format) {
     case 'md':
-      return new Blob([`${markdown().serialize(editor.getJSON()).trim()}\n`], { type: 'text/markdown' })
+      return new Blob([toMarkdown(editor.getJSON())], { type: 'text/markdown' })
     case 'html':
-      return new Blob([htmlDocument(editor.getHTML())], { type: 'text/html' })
+      return new Blob([htmlDocument(title, editor.getHTML())], { type: 'text/html' })
     case 'json':
       return new Blob([JSON.stringify(editor.getJSON(), null, 2)], { type: 'application/json' })
   }
@@ -17,7 +16,7 @@ export function exportPage(editor: Editor, format: 'md' | 'html' | 'json'): Blob
 /** Adds `text` at the end of the page; what does not fit the page's schema is left out. */
 export function importPage(editor: Editor, text: string, extension: string): void {
   const content =
-    extension === 'json' ? parsedJson(text) : extension.startsWith('htm') ? text : markdown().parse(text)
+    extension === 'json' ? parsedJson(text) : extension.startsWith('htm') ? text : fromMarkdown(text)
   const end = editor.state.doc.content.size
   const isInserted = editor
     .chain()
@@ -25,10 +24,6 @@ export function importPage(editor: Editor, text: string, extension: string): voi
     .scrollIntoView()
     .run()
   if (!isInserted) throw new Error('the content does not fit the page')
-}
-
-function markdown(): MarkdownManager {
-  return new MarkdownManager({ extensions: pageExtensions() })
 }
 
 function parsedJson(text: string): JSONContent[] {
@@ -39,6 +34,20 @@ function parsedJson(text: string): JSONContent[] {
   return value.content
 }
 
-function htmlDocument(body: string): string {
-  return `<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Page</title></head>\n<body>\n${body}\n</body>\n</html>\n`
+const STYLE =
+  'body{max-width:44em;margin:2em auto;padding:0 1em;font:1.05em/1.6 Georgia,serif}' +
+  'h1,h2,h3,th{font-family:system-ui,sans-serif}table{border-collapse:collapse;width:100%}' +
+  'th,td{border:1px solid #b9c6c1;padding:.4em .6em;text-align:left;vertical-align:top}' +
+  'pre{padding:1em;overflow-x:auto;background:#eef2f0}img{max-width:100%}' +
+  'blockquote{margin-left:0;padding-left:1em;border-left:3px solid #d9a55a}' +
+  'ul[data-type=taskList]{padding:0;list-style:none}ul[data-type=taskList] li{display:flex;gap:.6em}' +
+  'td>p,th>p,li p{margin:0}'
+
+function htmlDocument(title: string, body: string): string {
+  const head = `<meta charset="utf-8"><title>${escaped(title)}</title><style>${STYLE}</style>`
+  return `<!doctype html>\n<html lang="en">\n<head>${head}</head>\n<body>\n${body}\n</body>\n</html>\n`
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }

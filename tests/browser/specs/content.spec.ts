@@ -94,6 +94,7 @@ test('everything can be taken out, and put into another space', async ({ server,
   expect(markdown.toString()).toMatch(/# Heading[\s\S]*- first[\s\S]*- second[\s\S]*\*\*bold\*\* words/)
   const html = await exported(ada, 'HTML')
   expect(html.toString()).toContain('<h1>Heading</h1>')
+  expect(html.toString()).toContain(`<title>${space}</title>`)
   const json = await exported(ada, 'JSON')
   expect(JSON.parse(json.toString())).toMatchObject({ type: 'doc' })
   const png = await exported(ada, 'PNG image')

@@ -158,7 +158,7 @@ function menuSections(props: HeaderProps, pickFile: () => void): MenuSection[] {
     label,
     icon: 'download' as const,
     disabled: editor === null,
-    run: () => void (editor && downloadPage(editor, name, format)),
+    run: () => void (editor && downloadPage(editor, session, format)),
   })
   const drawing = (label: string, format: 'png' | 'svg' | 'excalidraw') => ({
     label,

@@ -12,11 +12,11 @@ export function downloadSpace({ name, space }: SpaceSession): void {
 
 export async function downloadPage(
   editor: Editor,
-  name: string,
+  { name, space }: SpaceSession,
   format: 'md' | 'html' | 'json',
 ): Promise<void> {
   const { exportPage } = await import('../../editor/transfer.ts')
-  download(exportPage(editor, format), `${name}.${format}`)
+  download(exportPage(editor, format, space.title.toString() || name), `${name}.${format}`)
 }
 
 export async function downloadBoard(
