@@ -25,26 +25,35 @@ pub struct ClientEnd {
     pub served: JoinHandle<()>,
 }
 
-/// Enters `document` as a writer that is nobody in particular; at most `capacity` frames wait in either direction.
-pub fn enter(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, capacity: usize) -> ClientEnd {
+/// Enters `document` as a writer that is nobody in particular; at most `capacity` frames wait in either direction. It says
+/// its first words before the session begins, which may be over at once.
+pub fn enter(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, capacity: usize, first: Vec<Bytes>) -> ClientEnd {
     let (server_to, from) = mpsc::channel(capacity);
-    let (to, served) = serve(hub, document, tasks, capacity, Some(server_to));
+    let (to, server_from) = speaking(capacity, first);
+    let served = serve(hub, document, tasks, ServerEnd { from: server_from, to: Some(server_to), heard: 0 });
     ClientEnd { to, from, served }
 }
 
-/// The same, of somebody who never reads.
-pub fn enter_deaf(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, capacity: usize) -> mpsc::Sender<Bytes> {
-    serve(hub, document, tasks, capacity, None).0
-}
-
-fn serve(
+/// Enters, says this, and never reads.
+pub fn enter_deaf(
     hub: &Hub,
     document: &DocumentName,
     tasks: &TaskTracker,
-    capacity: usize,
-    server_to: Option<mpsc::Sender<Bytes>>,
+    words: Vec<Bytes>,
 ) -> (mpsc::Sender<Bytes>, JoinHandle<()>) {
-    let (to, server_from) = mpsc::channel(capacity);
+    let (to, from) = speaking(words.len(), words);
+    (to, serve(hub, document, tasks, ServerEnd { from, to: None, heard: 0 }))
+}
+
+fn speaking(capacity: usize, words: Vec<Bytes>) -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
+    let (to, from) = mpsc::channel(capacity);
+    for frame in words {
+        to.try_send(frame).expect("there is room for the first words");
+    }
+    (to, from)
+}
+
+fn serve(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, socket: ServerEnd) -> JoinHandle<()> {
     let request = JoinRequest {
         document: document.clone(),
         access: Access::Write,
@@ -53,8 +62,8 @@ fn serve(
         lineage: LineageClaim::Unaware,
         gate: None,
     };
-    let (hub, socket) = (hub.clone(), ServerEnd { from: server_from, to: server_to, heard: 0 });
-    (to, tasks.spawn(async move { hub.serve(request, socket).await }))
+    let hub = hub.clone();
+    tasks.spawn(async move { hub.serve(request, socket).await })
 }
 
 struct ServerEnd {

@@ -26,9 +26,8 @@ struct Writer {
 impl Writer {
     fn join(hub: &Hub, number: u64, tasks: &TaskTracker) -> Self {
         let document = DocumentName::new(&format!("notes {number}")).unwrap();
-        let end = enter(hub, &document, tasks, CAPACITY);
         let step_1 = Message::Sync(SyncMessage::Step1(encode_state_vector(&[])));
-        end.to.try_send(step_1.encode()).unwrap();
+        let end = enter(hub, &document, tasks, CAPACITY, vec![step_1.encode()]);
         Self { typist: Typist::new(number + 1), end }
     }
 

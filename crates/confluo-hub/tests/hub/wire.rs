@@ -24,10 +24,9 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn join(hub: &Hub, document: &DocumentName, tasks: &TaskTracker) -> Self {
-        let end = enter(hub, document, tasks, CAPACITY);
         let nothing = StateVectorV1(Bytes::from_static(&[0]));
         let ask = Message::Sync(SyncMessage::Step1(nothing)).encode();
-        end.to.try_send(ask).expect("its first message");
+        let end = enter(hub, document, tasks, CAPACITY, vec![ask]);
         Self { end, shown: BTreeSet::new() }
     }
 
