@@ -14,8 +14,18 @@ export class CaretNames {
 
   constructor(awareness: Awareness) {
     this.#awareness = awareness
-    awareness.on('change', this.#look)
+  }
+
+  start(): void {
+    this.#awareness.on('change', this.#look)
     this.#look()
+  }
+
+  stop(): void {
+    this.#awareness.off('change', this.#look)
+    for (const timer of this.#timers.values()) clearTimeout(timer)
+    this.#timers.clear()
+    this.#seen.clear()
   }
 
   render(person: Person, clientId: number): HTMLElement {
@@ -25,12 +35,6 @@ export class CaretNames {
     caret.classList.toggle('quiet', !this.#timers.has(clientId))
     dress(caret, person)
     return caret
-  }
-
-  destroy(): void {
-    this.#awareness.off('change', this.#look)
-    for (const timer of this.#timers.values()) clearTimeout(timer)
-    this.#timers.clear()
   }
 
   readonly #look = (): void => {

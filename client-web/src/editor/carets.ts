@@ -1,5 +1,5 @@
 import { CollaborationCaret } from '@tiptap/extension-collaboration-caret'
-import type { Plugin } from '@tiptap/pm/state'
+import { Plugin } from '@tiptap/pm/state'
 import { yCursorPlugin } from '@tiptap/y-tiptap'
 import type { Awareness } from 'y-protocols/awareness'
 import { type Person, readPerson } from '../model/presence.ts'
@@ -7,9 +7,9 @@ import { CaretNames } from './caret-names.ts'
 
 /** The caret extension, with names that know whose they are: the extension's own `render` is not told. */
 export function carets(awareness: Awareness, person: Person) {
-  const names = new CaretNames(awareness)
   return CollaborationCaret.extend({
     addProseMirrorPlugins() {
+      const names = new CaretNames(awareness)
       const { selectionRender } = this.options
       // The types of extensions leave out what those of nodes have.
       const { parent } = this as unknown as { parent?: () => Plugin[] }
@@ -18,10 +18,13 @@ export function carets(awareness: Awareness, person: Person) {
         cursorBuilder: (user, clientId) => names.render(readPerson(user), clientId),
         selectionBuilder: (user) => selectionRender({ ...readPerson(user) }),
       })
-      return listener === undefined ? [cursors] : [listener, cursors]
-    },
-    onDestroy() {
-      names.destroy()
+      const lifetime = new Plugin({
+        view() {
+          names.start()
+          return { destroy: () => names.stop() }
+        },
+      })
+      return [...(listener === undefined ? [] : [listener]), lifetime, cursors]
     },
   }).configure({ provider: { awareness }, user: { ...person } })
 }
