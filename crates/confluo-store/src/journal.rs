@@ -5,9 +5,12 @@
 //!
 //! 1. A commit becomes one frame at the end of a preallocated file, which is synced ([`file`]).
 //! 2. What the engine does not have yet is kept in memory, in layers that every read looks at first ([`layers`]).
-//! 3. When a file has enough, it is *sealed*: a thread gives its changes to the engine in one commit, with the number of
-//!    their last frame. Meanwhile commits go to the other file.
+//! 3. When a file has enough, it is *sealed*: a thread gives its changes to the engine, in some commits, the last of them with
+//!    the number of their last frame. Meanwhile commits go to the other file.
 //! 4. Opening gives the engine all frames that it has not, then begins with new files; closing leaves none.
+//!
+//! Until the engine has the number, reads find all that it was given in a layer, and a crash leaves all of it in a file: so
+//! that it has only some of it is never seen.
 //!
 //! Invariants: a file is written over only when the engine has all of it on disk; frames are numbered without a hole, so an
 //! engine that lost what the journal continues is seen; nothing is appended to a file after an error, or after a crash, since
@@ -29,6 +32,9 @@ use layers::Layers;
 
 /// At this much a commit waits for the engine: it takes less than comes in.
 const MOST_BYTES: usize = 32 << 20;
+/// A sealed file is given to the engine in about this many commits: what an engine needs to make a commit (sled copies a page
+/// for each of its changes, and frees none before the end) is then a part of what it would need for all.
+const PARTS: usize = 16;
 
 /// How a journal works.
 #[derive(Debug, Clone, Copy)]
@@ -77,7 +83,7 @@ impl<E: Engine> Journaled<E> {
     /// Puts a journal in `dir`, the engine's own folder, before an open engine; gives the engine what an earlier process left
     /// in it.
     pub fn open(engine: E, dir: &Path, config: JournalConfig) -> Result<Self, EngineError> {
-        let files = recover(&engine, dir, config.syncs)?;
+        let files = recover(&engine, dir, config)?;
         let shared = Arc::new(Shared {
             engine,
             dir: dir.to_owned(),
@@ -129,7 +135,7 @@ impl<E: Engine> Engine for Journaled<E> {
         self.shared.wait_for_checkpoint().failure = None;
         self.shared.engine.reopen()?;
         *self.shared.write_layers() = Layers::default();
-        *files = Some(recover(&self.shared.engine, &self.shared.dir, self.shared.config.syncs)?);
+        *files = Some(recover(&self.shared.engine, &self.shared.dir, self.shared.config)?);
         Ok(())
     }
 
@@ -183,7 +189,7 @@ impl<E: Engine> Shared<E> {
         let Some(sealed) = self.read_layers().sealed.clone() else { return Ok(()) };
         // An engine that was given nothing must stay empty: only then it may become a store.
         if !sealed.changes.is_empty() {
-            give(&self.engine, sealed.changes.clone(), sealed.through)?;
+            give(&self.engine, &sealed.changes, sealed.through, self.config)?;
         }
         self.write_layers().sealed = None;
         Ok(())
@@ -211,15 +217,28 @@ impl<E: Engine> Shared<E> {
     }
 }
 
-/// Gives the engine changes of the journal, with the number of their last frame.
-fn give<E: Engine>(engine: &E, mut changes: Batch, through: u64) -> Result<(), EngineError> {
-    changes.put(JOURNAL.to_vec(), value::encode_journal(JOURNAL, through));
-    engine.commit(changes)
+/// Gives the engine changes of the journal, then the number of their last frame.
+fn give<E: Engine>(engine: &E, changes: &Batch, through: u64, config: JournalConfig) -> Result<(), EngineError> {
+    let mut part = Batch::default();
+    let mut part_bytes = 0;
+    for (key, change) in changes.changes_from(&[], &[]) {
+        part_bytes += key.len() + change.map_or(0, <[u8]>::len);
+        match change {
+            Some(value) => part.put(key.to_vec(), value.to_vec()),
+            None => part.remove(key.to_vec()),
+        }
+        if part_bytes >= config.seal_bytes / PARTS {
+            engine.commit(std::mem::take(&mut part))?;
+            part_bytes = 0;
+        }
+    }
+    part.put(JOURNAL.to_vec(), value::encode_journal(JOURNAL, through));
+    engine.commit(part)
 }
 
 /// Gives the engine what the journal has and it has not, and makes the journal empty. Frames that do not follow what the engine
 /// has are kept in a file aside: commits before them are lost, which [`crate::watermark`] tells.
-fn recover<E: Engine>(engine: &E, dir: &Path, syncs: bool) -> Result<JournalFiles, EngineError> {
+fn recover<E: Engine>(engine: &E, dir: &Path, config: JournalConfig) -> Result<JournalFiles, EngineError> {
     let taken = match engine.get(JOURNAL)? {
         Some(sealed) => value::decode_journal(JOURNAL, &sealed)
             .map_err(|_| EngineError::Damaged("its place in the journal is unreadable".into()))?,
@@ -238,9 +257,9 @@ fn recover<E: Engine>(engine: &E, dir: &Path, syncs: bool) -> Result<JournalFile
         changes.merge(frame.changes);
     }
     if through > taken {
-        give(engine, changes, through)?;
+        give(engine, &changes, through, config)?;
     }
-    JournalFiles::begin(dir, through, syncs).map_err(EngineError::Io)
+    JournalFiles::begin(dir, through, config.syncs).map_err(EngineError::Io)
 }
 
 impl<E: Engine> Drop for Journaled<E> {
