@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// One client's WebSocket.
 pub(crate) struct ClientSocket<S> {
-    socket: WebSocket<S>,
+    /// Boxed: each of the futures that pass it on would keep its size for as long as the session lives.
+    socket: Box<WebSocket<S>>,
     is_closing: bool,
     /// A frame that was looked at before the session began; it gets it first.
     first: Option<Bytes>,
@@ -21,7 +22,7 @@ pub(crate) struct ClientSocket<S> {
 impl<S> ClientSocket<S> {
     /// Takes over a WebSocket whose upgrade is done.
     pub(crate) fn new(socket: WebSocket<S>) -> Self {
-        Self { socket, is_closing: false, first: None }
+        Self { socket: Box::new(socket), is_closing: false, first: None }
     }
 }
 

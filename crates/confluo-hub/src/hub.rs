@@ -164,7 +164,7 @@ impl Hub {
                 if let Some(gate) = &request.gate {
                     gate.ended(Some(&Expulsion { code, reason: reason.into() }));
                 }
-                self.refuse(socket, code, reason).await;
+                Box::pin(self.refuse(socket, code, reason)).await;
             }
         }
     }
@@ -241,7 +241,9 @@ impl Hub {
         session.gate.clone_from(&gate);
         shared.metrics.sessions_joined.add(1);
         shared.metrics.sessions.increment();
-        let end = if session.mailbox.join(joining, Arc::clone(&outbox), gate).await.is_ok() {
+        // Boxed, as all that a session does but once: idle ones keep the size of the largest step.
+        let joined = Box::pin(session.mailbox.join(joining, Arc::clone(&outbox), gate)).await;
+        let end = if joined.is_ok() {
             tracing::debug!(?access, "the session has joined");
             shared.sessions.insert(id, Arc::clone(&outbox));
             // `drain` first says that it has begun and then lists the sessions: who is not on that list sees it here.
@@ -256,7 +258,7 @@ impl Hub {
             if let SessionEnd::ByServer(ending @ Ending { is_expulsion: true, .. }) = end {
                 return self.expel_session(&document, session, ending).await;
             }
-            session.leave().await;
+            Box::pin(session.leave()).await;
             end
         } else {
             let reason = "the room was just closed; try again".into();

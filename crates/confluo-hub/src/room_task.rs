@@ -38,7 +38,8 @@ pub(crate) enum RoomEnd {
 
 /// Opens the document and runs its room until nobody is left.
 pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
-    let room = match load(&shared, &document).await {
+    // Boxed, as all that a room seldom does: an idle one keeps the size of its largest step.
+    let room = match Box::pin(load(&shared, &document)).await {
         Ok(room) => room,
         Err(refusal) => {
             refuse_all(&mut mailbox, CloseCode::StorageUnavailable, &refusal.reason).await;
@@ -48,7 +49,7 @@ pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox
     let snapshots = Snapshots::new(Arc::clone(&shared), document.clone());
     let now = shared.clock.now();
     let members = Members::new(Arc::clone(&shared.metrics));
-    let task = RoomTask {
+    let task = Box::new(RoomTask {
         shared,
         document,
         room: Some(Box::new(room)),
@@ -61,7 +62,7 @@ pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox
         empty_since: None,
         next_age: now + AGE_EVERY,
         last_commit: now,
-    };
+    });
     task.run(mailbox).await
 }
 
@@ -106,7 +107,7 @@ const STORAGE_UNAVAILABLE: Discard = Discard {
 const FAULT: Discard = Discard { code: CloseCode::InternalError, reason: "the room was closed by a fault; try again" };
 
 impl RoomTask {
-    async fn run(mut self, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
+    async fn run(mut self: Box<Self>, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
         let mut mails = Vec::new();
         let mut inputs = Vec::new();
         loop {
@@ -162,9 +163,9 @@ impl RoomTask {
         }
         let room = self.room.as_deref().ok_or(FAULT)?;
         if self.snapshots.is_due(room) || self.idle_snapshot_at(room).is_some_and(|at| now >= at) {
-            self.snapshot().await?;
+            Box::pin(self.snapshot()).await?;
         }
-        self.close_if_left(mailbox, now).await
+        Box::pin(self.close_if_left(mailbox, now)).await
     }
 
     fn open_mail(&mut self, mails: &mut Vec<Mail>, inputs: &mut Vec<RoomInput>) {
@@ -204,9 +205,11 @@ impl RoomTask {
                     gate.wrote();
                 }
             }
-            self.perform(effects, &mut overflowed).await;
+            if let Some(record) = self.perform(effects, &mut overflowed) {
+                Box::pin(self.commit(record)).await;
+            }
             if needs_rebuild {
-                self.rebuild().await?;
+                Box::pin(self.rebuild()).await?;
                 continue;
             }
             if overflowed.is_empty() && inputs.is_empty() {
@@ -254,7 +257,8 @@ impl RoomTask {
         Ok(result)
     }
 
-    async fn perform(&mut self, effects: Effects, overflowed: &mut Vec<SessionId>) {
+    /// Carries out what can be done at once, and returns what must be made durable.
+    fn perform(&mut self, effects: Effects, overflowed: &mut Vec<SessionId>) -> Option<NewRecord> {
         let metrics = Arc::clone(&self.shared.metrics);
         for (session, code, reason) in effects.close {
             self.members.end(session, code, reason);
@@ -277,9 +281,7 @@ impl RoomTask {
             metrics.batch_updates.observe(effects.counts.updates);
         }
         count(&metrics, effects.counts);
-        if let Some(record) = effects.commit {
-            self.commit(record).await;
-        }
+        effects.commit
     }
 
     async fn commit(&mut self, record: NewRecord) {

@@ -106,8 +106,10 @@ impl Documents for LiveDocuments {
         let mut reception =
             Reception { hub: self.hub.clone(), door: Arc::clone(&self.door), limits: self.limits, client };
         let (stop, budget) = (self.stop_background.clone(), Arc::clone(&self.budget));
+        // Boxed, as whatever is not the session itself: thousands of idle ones keep the size of the largest step.
+        let upgraded = Box::pin(upgrade.socket());
         let session = async move {
-            let upgraded = match upgrade.socket().await {
+            let upgraded = match upgraded.await {
                 Ok(upgraded) => upgraded,
                 Err(error) => {
                     reception.hub.metrics().handshakes_failed.increment();
@@ -125,12 +127,12 @@ impl Documents for LiveDocuments {
             match (limit, document) {
                 (Some(limit), document) => {
                     metrics.limit_reached(limit).increment();
-                    reception.tell(socket, document.as_ref().ok(), slow_down(limit)).await;
+                    Box::pin(reception.tell(socket, document.as_ref().ok(), slow_down(limit))).await;
                 }
-                (None, Err(error)) => reception.refuse(socket, None, malformed_name(&error)).await,
+                (None, Err(error)) => Box::pin(reception.refuse(socket, None, malformed_name(&error))).await,
                 (None, Ok(document)) => {
                     if !wait.is_zero() {
-                        stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+                        Box::pin(stop.run_until_cancelled(tokio::time::sleep(wait))).await;
                     }
                     reception.receive(socket, document, caller, lineage).await;
                 }

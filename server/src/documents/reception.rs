@@ -36,9 +36,9 @@ impl Reception {
         caller: Result<Caller, Expulsion>,
         lineage: LineageClaim,
     ) {
-        let Entered { access, visit } = match self.enter(&mut socket, &document, caller).await {
+        let Entered { access, visit } = match Box::pin(self.enter(&mut socket, &document, caller)).await {
             Ok(entered) => entered,
-            Err(refusal) => return self.refuse(socket, Some(&document), refusal).await,
+            Err(refusal) => return Box::pin(self.refuse(socket, Some(&document), refusal)).await,
         };
         let client = self.client.clone();
         let (user, address) = (client.user.clone(), Some(client.address));
