@@ -307,7 +307,8 @@ fn the_engine_takes_many_commits_at_once() {
         store.append(&[append("a", seq, 100)]).unwrap();
     }
     drop(store);
-    assert_eq!(disk.0.commits.load(Ordering::Relaxed), 1);
+    let commits = disk.0.commits.load(Ordering::Relaxed);
+    assert!((2..30).contains(&commits), "1,000 commits in a few parts, none of them large: {commits}");
     let store = EngineStore::open(disk, None).unwrap();
     assert_eq!(store.load(&name("a")).unwrap(), Some(expected("a", 1_000, 0, 100)), "also without the journal");
 }
