@@ -1,5 +1,5 @@
-//! Everybody comes, edits and leaves again: what the server still holds afterwards. The first time fills caches and makes the
-//! documents, which a store remembers; what is left behind is what later times in the same documents add to that.
+//! Everybody comes, edits and leaves again: what the server still holds afterwards. The first times make the documents and fill
+//! what a store keeps in memory up to a bound; what is left behind is what later times in the same documents add to that.
 
 use std::time::Duration;
 
@@ -25,8 +25,10 @@ pub struct LeaveConfig {
     pub rate: f64,
     /// Seconds for which they write.
     pub seconds: f64,
-    /// How often they come and leave, the first time included.
+    /// How often they come and leave, the first times included.
     pub times: usize,
+    /// What is held after this many of them is what later times are compared with.
+    pub first_times: usize,
     /// The most seconds that the server gets to let go of what it held.
     pub settle_seconds: f64,
     /// It is not waited longer when nothing is held and memory is within so many per cent of what it was.
@@ -41,6 +43,7 @@ impl Default for LeaveConfig {
             rate: 2.0,
             seconds: 10.0,
             times: 3,
+            first_times: 1,
             settle_seconds: 60.0,
             memory_back_percent: 20.0,
         }
@@ -88,8 +91,11 @@ impl Holding {
 
 /// Measures it.
 pub async fn run(config: &LeaveConfig, target: &Target, progress: &Progress) -> Result<Report, BenchError> {
-    if config.times < 2 {
-        return Err(BenchError::Setting { setting: "times", rule: "must be at least 2" });
+    if config.first_times == 0 {
+        return Err(BenchError::Setting { setting: "first_times", rule: "must be at least 1" });
+    }
+    if config.times <= config.first_times {
+        return Err(BenchError::Setting { setting: "times", rule: "must be more than the first times" });
     }
     let mut report = Report::new("leave", target, config);
     let visit = FanoutConfig {
@@ -113,7 +119,7 @@ pub async fn run(config: &LeaveConfig, target: &Target, progress: &Progress) -> 
         report.complete &= visited.complete;
         let left = now();
         let mut holding = Holding::of(&target).await?;
-        while !holding.has_let_go(&fresh, after.first(), config.memory_back_percent)
+        while !holding.has_let_go(&fresh, after.get(config.first_times - 1), config.memory_back_percent)
             && seconds_since(left) < config.settle_seconds
         {
             time::sleep(Duration::from_secs_f64(0.25_f64.min(config.settle_seconds))).await;
@@ -123,13 +129,13 @@ pub async fn run(config: &LeaveConfig, target: &Target, progress: &Progress) -> 
         settled_after = seconds_since(left);
         after.push(holding);
     }
-    push_figures(&mut report, &fresh, &after);
+    push_figures(&mut report, &fresh, &after, config.first_times);
     report.push("settled_after", settled_after, "s");
     Ok(report)
 }
 
-fn push_figures(report: &mut Report, fresh: &Holding, after: &[Holding]) {
-    let (Some(first), Some(last)) = (after.first(), after.last()) else { return };
+fn push_figures(report: &mut Report, fresh: &Holding, after: &[Holding], first_times: usize) {
+    let (Some(before), Some(last)) = (after.get(first_times - 1), after.last()) else { return };
     for (name, count) in [
         ("documents_open", last.value("confluo_documents_open")),
         ("sessions", last.value("confluo_sessions")),
@@ -139,10 +145,10 @@ fn push_figures(report: &mut Report, fresh: &Holding, after: &[Holding]) {
             report.push(name, count, "");
         }
     }
-    if first.resident_bytes > 0.0 {
+    if before.resident_bytes > 0.0 {
         report.push("memory_when_fresh", fresh.resident_bytes / 1e6, "MB");
-        report.push("memory_before", first.resident_bytes / 1e6, "MB");
+        report.push("memory_before", before.resident_bytes / 1e6, "MB");
         report.push("memory_after", last.resident_bytes / 1e6, "MB");
-        report.push("memory_left_behind", (last.resident_bytes / first.resident_bytes - 1.0) * 100.0, "%");
+        report.push("memory_left_behind", (last.resident_bytes / before.resident_bytes - 1.0) * 100.0, "%");
     }
 }

@@ -87,7 +87,7 @@ impl Engine for SledEngine {
 
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
         self.with_handles(|handles| {
-            let changed = batch.len();
+            let keys = batch.len();
             let mut changes = sled::Batch::default();
             for (key, value) in batch.into_changes() {
                 match value {
@@ -96,7 +96,7 @@ impl Engine for SledEngine {
                 }
             }
             handles.db.apply_batch(changes).map_err(explain)?;
-            free_replaced_pages(changed);
+            free_replaced_pages(keys);
             handles.db.flush().map_err(explain)?;
             // sled's flush hands the bytes to the system; only this makes them durable.
             if self.config.syncs { handles.log.sync_data().map_err(EngineError::Io) } else { Ok(()) }
@@ -117,8 +117,8 @@ impl Engine for SledEngine {
 
 /// sled leaves the pages that a commit replaced to `crossbeam-epoch`, which frees a few hundred objects now and then, as threads
 /// go on reading and writing: after a busy hour the rest would stay for as long as nobody does.
-fn free_replaced_pages(changed: usize) {
-    for _ in 0..=changed / CHANGES_FREED_AT_ONCE {
+fn free_replaced_pages(keys: usize) {
+    for _ in 0..=keys / CHANGES_FREED_AT_ONCE {
         crossbeam_epoch::pin().flush();
     }
 }

@@ -147,9 +147,12 @@ enum Mode {
         /// Seconds for which they write.
         #[arg(long, default_value_t = 10.0)]
         seconds: f64,
-        /// How often they come and leave, the first time included.
+        /// How often they come and leave, the first times included.
         #[arg(long, default_value_t = 3)]
         times: usize,
+        /// What is held after this many of them is what later times are compared with.
+        #[arg(long, default_value_t = 1)]
+        first_times: usize,
         /// The most seconds that the server gets to let go of what it held.
         #[arg(long, default_value_t = 60.0)]
         settle_seconds: f64,
@@ -256,9 +259,9 @@ impl Mode {
                 let config = SlowConfig { clients, writers, rate, window, around_seconds, stop_seconds };
                 measure(&target, &Workload::Slow(config))
             }
-            Mode::Leave { target, rooms, clients, rate, seconds, times, settle_seconds } => {
+            Mode::Leave { target, rooms, clients, rate, seconds, times, first_times, settle_seconds } => {
                 let visit = LeaveConfig { rooms, clients, rate, seconds, ..LeaveConfig::default() };
-                let config = LeaveConfig { times, settle_seconds, ..visit };
+                let config = LeaveConfig { times, first_times, settle_seconds, ..visit };
                 measure(&target, &Workload::Leave(config))
             }
             Mode::Open { target, documents, openings, rooms } => {
