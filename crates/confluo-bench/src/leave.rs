@@ -119,7 +119,9 @@ pub async fn run(config: &LeaveConfig, target: &Target, progress: &Progress) -> 
         report.complete &= visited.complete;
         let left = now();
         let mut holding = Holding::of(&target).await?;
-        while !holding.has_let_go(&fresh, after.get(config.first_times - 1), config.memory_back_percent)
+        // What later times are compared with is what is held after all of that time.
+        while (time == config.first_times
+            || !holding.has_let_go(&fresh, after.get(config.first_times - 1), config.memory_back_percent))
             && seconds_since(left) < config.settle_seconds
         {
             time::sleep(Duration::from_secs_f64(0.25_f64.min(config.settle_seconds))).await;

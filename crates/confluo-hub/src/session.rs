@@ -103,7 +103,7 @@ impl<S: SessionSocket> Session<S> {
         let running = AssertUnwindSafe(poll_fn(|cx| self.poll_run(cx))).catch_unwind().await;
         running.unwrap_or_else(|_| {
             self.shared.metrics.panics_caught.increment();
-            tracing::error!("the session panicked and is closed; this is a bug");
+            tracing::error!(session = self.id.0, "the session panicked and is closed; this is a bug");
             // What it was at may be half done.
             self.posting = None;
             self.forget_unread();

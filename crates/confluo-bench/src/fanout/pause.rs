@@ -85,6 +85,10 @@ impl Pausing {
         if before > 0 {
             report.push("p99_paused_to_before", paused as f64 / before as f64, "×");
         }
+        // The document grows all the time, so that the same without a pause would have come nearer to what is after it.
+        if !tally.latency.is_empty() {
+            report.push("latency_p99_after", tally.latency.value_at_quantile(0.99) as f64 / 1e6, "ms");
+        }
         report.push("written_while_paused", (self.updates_meanwhile * MARK_BYTES as u64) as f64 / 1e6, "MB");
         if target.process.is_some() {
             let grown = self.most_resident.saturating_sub(self.resident_before);
