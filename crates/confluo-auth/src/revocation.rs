@@ -10,6 +10,9 @@ use crate::{Identity, TokenError, UnixTime};
 /// The version of the stored form that this code writes.
 const VERSION: u32 = 1;
 
+/// How far ahead of this clock a time of issue may lie: as far as clocks differ.
+const MAX_AHEAD: Duration = Duration::from_secs(300);
+
 /// How many revocations are kept unless configured otherwise: some 20 MB on disk at most.
 pub const DEFAULT_MAX_REVOCATIONS: usize = 100_000;
 
@@ -62,7 +65,8 @@ pub enum Revocation {
         expires_at: Option<UnixTime>,
     },
     /// Every token issued in or before this second: of one user, or of everybody. With the present time it ends what is,
-    /// and lets in who gets a new token from the next second on. A later time for the same replaces an earlier one.
+    /// and lets in who gets a new token from the next second on. A later time for the same replaces an earlier one; one that
+    /// is more than five minutes ahead is refused.
     IssuedUntil {
         /// Whose; everybody's if absent.
         user: Option<UserId>,
@@ -95,6 +99,9 @@ pub enum RevokeError {
     /// An empty or overlong id: no token could carry it.
     #[error("a user or token id has 1 to 256 bytes")]
     IdLength,
+    /// A time of issue in the future: nobody could come in until then, no administrator either.
+    #[error("issued_until is a time in seconds, and this one has not come yet; take the present time")]
+    NotYet,
 }
 
 /// Stored revocations cannot be read. The server must not start without them.
@@ -139,6 +146,9 @@ impl Revocations {
             Revocation::IssuedUntil { user: Some(user), .. } => !self.issued_until_by_user.contains_key(&*user.0),
             Revocation::IssuedUntil { user: None, .. } => false,
         };
+        if matches!(&revocation, Revocation::IssuedUntil { issued_until, .. } if *issued_until > now.plus(MAX_AHEAD)) {
+            return Err(RevokeError::NotYet);
+        }
         if is_new && self.len() >= self.max_entries {
             return Err(RevokeError::Full(self.len()));
         }

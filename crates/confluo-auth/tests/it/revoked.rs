@@ -75,6 +75,19 @@ fn revoking_again_never_revokes_less() {
     assert_eq!(with_and_without_end.prune(UnixTime(u64::MAX), Duration::ZERO, None), 0);
 }
 
+/// Milliseconds for seconds would shut everybody out, administrators too, until long after.
+#[test]
+fn a_time_of_issue_that_has_not_come_is_refused() {
+    for whose in [None, Some("ada")] {
+        let mut revocations = Revocations::default();
+        for time in [NOW.0 + 301, NOW.0 * 1_000, u64::MAX] {
+            assert_eq!(revocations.revoke(issued_until(whose, time), NOW), Err(RevokeError::NotYet), "{time}");
+        }
+        assert!(revocations.is_empty());
+        assert_eq!(revocations.revoke(issued_until(whose, NOW.0 + 300), NOW), Ok(()), "a clock that is ahead");
+    }
+}
+
 #[test]
 fn what_was_revoked_can_be_taken_back() {
     for revocation in [user("ada"), token("t1", None), issued_until(Some("ada"), 500), issued_until(None, 500)] {
