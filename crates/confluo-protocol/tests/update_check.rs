@@ -370,6 +370,19 @@ fn sy20_what_is_known_in_part_goes_on_behind_that_part() {
     assert_eq!(places.take(&between(6, "z", Some(5), Some(4)), |_| u32::MAX), Err(Misplaced::CrossedOrigins));
 }
 
+/// An early struct that begins with what is known must not stand for what honest clients will type at its clocks.
+#[test]
+fn sy20_what_is_not_admitted_is_not_noted_however_much_of_it_is_known() {
+    let mut places = ItemPlaces::default();
+    assert_eq!(places.take(&between(0, "a", None, None), |_| u32::MAX), Ok(()));
+    assert_eq!(places.take(&between(0, "aaaaaaaa", None, None), |_| 1), Ok(()), "it is early");
+    // Typed right of a; then, one step to the left, right of a again; then between these two.
+    for (clock, left, right) in [(1, 0, None), (2, 0, Some(1)), (3, 2, Some(1))] {
+        assert_eq!(places.take(&between(clock, "b", Some(left), right), |_| u32::MAX), Ok(()), "{clock}");
+    }
+    assert_eq!(places.take(&between(4, "z", Some(3), Some(3)), |_| u32::MAX), Err(Misplaced::CrossedOrigins));
+}
+
 /// What was collected may have stood anywhere: its clocks were joined, not its places.
 #[test]
 fn sy20_of_what_was_collected_no_order_is_known() {

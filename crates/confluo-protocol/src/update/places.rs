@@ -78,7 +78,7 @@ enum Start {
 }
 
 impl ItemPlaces {
-    /// Notes the update's structs that start before the clock that `through` tells for their client: what was admitted.
+    /// Notes the update's structs that end by the clock that `through` tells for their client: what was admitted.
     /// When they do not fit, nothing is noted.
     pub fn take(&mut self, update: &CheckedUpdate, through: impl FnMut(ClientId) -> u32) -> Result<(), Misplaced> {
         let before = self.ends(update);
@@ -233,6 +233,10 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
                 break;
             };
             let end = cursor.clock + walked.length as u32;
+            // Admission takes whole structs: one that ends behind that clock is early, however much of it is known.
+            if end > through {
+                break;
+            }
             let known = self.places.end(client);
             if !walked.is_skip && end > known {
                 if let Some(awaited) = self.awaited(client, &links) {
