@@ -223,7 +223,7 @@ impl Room {
         }
         for (id, content) in &gathered.taken {
             if let (Content::SaveStatus(bytes), Some(session)) = (content, self.sessions.get_mut(id)) {
-                session.keep_save_status(bytes.clone());
+                session.keep_save_status(bytes);
             }
         }
         self.ask_again(now, effects);

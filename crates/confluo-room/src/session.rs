@@ -126,10 +126,11 @@ impl Session {
         true
     }
 
-    pub(crate) fn keep_save_status(&mut self, bytes: Bytes) {
+    pub(crate) fn keep_save_status(&mut self, bytes: &[u8]) {
         if self.waiting_save_statuses.len() == MAX_WAITING_SAVE_STATUSES {
             self.waiting_save_statuses.pop_front();
         }
-        self.waiting_save_statuses.push_back(bytes);
+        // A copy: the bytes are part of a frame, which would stay in memory with all else that it holds.
+        self.waiting_save_statuses.push_back(Bytes::copy_from_slice(bytes));
     }
 }
