@@ -256,7 +256,7 @@ impl Hub {
             let end = session.run().await;
             shared.sessions.remove(id);
             if let SessionEnd::ByServer(ending @ Ending { is_expulsion: true, .. }) = end {
-                return self.expel_session(&document, session, ending).await;
+                return Box::pin(self.expel_session(&document, session, ending)).await;
             }
             Box::pin(session.leave()).await;
             end
@@ -271,7 +271,7 @@ impl Hub {
         }
         match end {
             SessionEnd::ByPeer => shared.metrics.closed_by_peer().add(1),
-            SessionEnd::ByServer(ending) => self.close(session, ending).await,
+            SessionEnd::ByServer(ending) => Box::pin(self.close(session, ending)).await,
         }
     }
 

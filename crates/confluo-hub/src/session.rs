@@ -320,11 +320,12 @@ impl<S: SessionSocket> Session<S> {
         self.unread = Bytes::new();
     }
 
-    /// Whoever was expelled says nothing more, and sees nothing more but the rest of a frame that may have begun.
+    /// Whoever was expelled says nothing more, and sees nothing more but the rest of a frame that has begun, which is the
+    /// socket's.
     pub(crate) fn forget_all(&mut self) {
         self.forget_unread();
         (self.posting, self.held) = (None, None);
-        self.writing.truncate(1);
+        self.writing.clear();
         while self.outbox.pop().is_some() {}
     }
 

@@ -40,7 +40,8 @@ pub trait SessionSocket: Send + 'static {
     /// What asks the peer for a sign of life.
     fn encode_ping() -> Bytes;
 
-    /// Writes all of `frames`, in as few system calls as possible, and takes out what has gone.
+    /// Writes all of `frames`, in as few system calls as possible, and takes out what has gone. A frame of which a part has
+    /// gone is taken out too and kept by the socket, so the queue may be changed between two calls.
     fn poll_send(&mut self, cx: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Result<(), SocketLost>>;
 
     /// Says why and ends the connection, so that the code arrives; bounded in time by the transport.
