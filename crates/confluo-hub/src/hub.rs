@@ -271,6 +271,7 @@ impl Hub {
         }
         match end {
             SessionEnd::ByPeer => shared.metrics.closed_by_peer().add(1),
+            // Boxed, so that a live session does not carry the size of its end.
             SessionEnd::ByServer(ending) => Box::pin(self.close(session, ending)).await,
         }
     }
@@ -293,8 +294,7 @@ impl Hub {
 
     async fn close<S: SessionSocket>(&self, session: Session<S>, ending: Ending) {
         self.shared.metrics.closed_with(ending.code).add(1);
-        // Boxed, so that a live session does not carry the size of its end.
-        Box::pin(session.close(ending)).await;
+        session.close(ending).await;
     }
 
     /// Ends every session with 1001, spread over `window`; waits until every room has written what it holds and the

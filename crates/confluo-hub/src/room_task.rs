@@ -165,7 +165,7 @@ impl RoomTask {
         if self.snapshots.is_due(room) || self.idle_snapshot_at(room).is_some_and(|at| now >= at) {
             Box::pin(self.snapshot()).await?;
         }
-        Box::pin(self.close_if_left(mailbox, now)).await
+        if self.members.is_empty() { Box::pin(self.close_if_left(mailbox, now)).await } else { Ok(false) }
     }
 
     fn open_mail(&mut self, mails: &mut Vec<Mail>, inputs: &mut Vec<RoomInput>) {
@@ -318,11 +318,8 @@ impl RoomTask {
         if self.shared.health.is_draining() { Duration::ZERO } else { self.shared.config.linger }
     }
 
-    /// After the linger, and with everything on disk, the document is closed, unless somebody is on the way in.
+    /// Nobody is there. After the linger, and with everything on disk, the document is closed, unless somebody is on the way in.
     async fn close_if_left(&mut self, mailbox: &mpsc::Receiver<Mail>, now: Instant) -> Result<bool, Discard> {
-        if !self.members.is_empty() {
-            return Ok(false);
-        }
         let since = *self.empty_since.get_or_insert(now);
         if now < since + self.linger() || self.in_flight.is_some() || !mailbox.is_empty() {
             return Ok(false);
