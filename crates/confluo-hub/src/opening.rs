@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use confluo_protocol::{DocumentName, LineageId, Seq};
+use confluo_protocol::{DocumentName, LineageId};
 use confluo_room::{Room, SinceSnapshot, StoredState};
 use confluo_store::{StoreError, StoredDocument};
 
@@ -48,14 +48,7 @@ pub(crate) async fn read(
         loaded.unwrap_or_else(|panic| Err(StoreError::Io { source: Arc::new(std::io::Error::other(panic)) }))?;
     Ok(match stored {
         Some(stored) => from_stored(shared, document, stored),
-        None => StoredState {
-            lineage: new_lineage,
-            head: Seq(0),
-            updates: Vec::new(),
-            authors: Vec::new(),
-            since_snapshot: SinceSnapshot::default(),
-            is_damaged: false,
-        },
+        None => StoredState::none(new_lineage),
     })
 }
 

@@ -19,6 +19,20 @@ pub struct StoredState {
     pub is_damaged: bool,
 }
 
+impl StoredState {
+    /// A document that is not stored yet.
+    pub fn none(lineage: LineageId) -> Self {
+        Self {
+            lineage,
+            head: Seq(0),
+            updates: Vec::new(),
+            authors: Vec::new(),
+            since_snapshot: SinceSnapshot::default(),
+            is_damaged: false,
+        }
+    }
+}
+
 /// What has been stored since the last snapshot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SinceSnapshot {

@@ -19,14 +19,7 @@ fn joining(session: SessionId) -> RoomInput {
 
 /// A room with one reader who is in sync, and so many writers.
 fn room_with(writers: u64, now: Instant) -> Room {
-    let nothing = StoredState {
-        lineage: LineageId([1; 16]),
-        head: Seq(0),
-        updates: Vec::new(),
-        authors: Vec::new(),
-        since_snapshot: SinceSnapshot::default(),
-        is_damaged: false,
-    };
+    let nothing = StoredState::none(LineageId([1; 16]));
     let (mut room, _) = Room::open(RoomConfig::default(), nothing).unwrap();
     room.handle(now, (1..=writers).map(|writer| joining(SessionId(writer))));
     let step_1 = Message::Sync(SyncMessage::Step1(encode_state_vector(&[])));

@@ -12,8 +12,8 @@ use confluo_client::yrs::{
     ClientID, Doc, GetString, Options, Text, Transact, Update, WriteTxn, updates::decoder::Decode,
 };
 use confluo_hub::Clock;
-use confluo_protocol::{Access, LineageId, Message, Seq, SessionId, SyncMessage, UpdateV1};
-use confluo_room::{Joining, LineageClaim, Room, RoomConfig, RoomInput, SinceSnapshot, StoredState};
+use confluo_protocol::{Access, LineageId, Message, SessionId, SyncMessage, UpdateV1};
+use confluo_room::{Joining, LineageClaim, Room, RoomConfig, RoomInput, StoredState};
 
 const WRITER: SessionId = SessionId(1);
 const BATCHES: usize = 100;
@@ -58,14 +58,7 @@ fn print_row(what: &str, updates: &[Vec<u8>], batch_size: usize) {
 }
 
 fn nothing() -> StoredState {
-    StoredState {
-        lineage: LineageId([1; 16]),
-        head: Seq(0),
-        updates: Vec::new(),
-        authors: Vec::new(),
-        since_snapshot: SinceSnapshot::default(),
-        is_damaged: false,
-    }
+    StoredState::none(LineageId([1; 16]))
 }
 
 fn document(client: u64) -> Doc {
