@@ -14,7 +14,7 @@ pub enum CloseCode {
     Unauthorised = 4401,
     /// The token is valid and does not allow this.
     Forbidden = 4403,
-    /// There is no such document, and the client may not create it.
+    /// There is no such document, and the client may not create it. Reserved: nothing sends it, as a first write creates.
     NoSuchDocument = 4404,
     /// The client's copy has another lineage: the document was reset.
     DocumentReset = 4409,
