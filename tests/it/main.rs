@@ -1,7 +1,8 @@
 //! The whole server in this process, on port 0, over stores that fail and wait on demand. Clients are this project's own,
 //! or raw sockets where a client must misbehave.
 //!
-//! Nothing here sleeps: each test waits for a state, and fails at a deadline. Titles cite rules of `PROTOCOL.md`.
+//! No test sleeps to let something happen: each waits for a state, and fails at a deadline. Titles cite rules of
+//! `PROTOCOL.md`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
