@@ -39,7 +39,7 @@ pub struct HubMetrics {
     pub records_set_aside: Counter,
     /// From the wish to open a document to the room being ready, in microseconds.
     pub document_load_micros: Histogram,
-    /// Sync updates (step 2 with content, update) that sessions sent.
+    /// Updates (step 2 too) of which something was merged, copies of what is known included.
     pub updates_received: Counter,
     /// Updates of which a part was early and was asked for again.
     pub updates_early: Counter,

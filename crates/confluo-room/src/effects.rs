@@ -104,7 +104,7 @@ pub enum Outgoing {
 /// How often things happened in one call.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Updates (and steps 2 with news) that were admitted, whole or in part.
+    /// Updates (steps 2 too) of which something was admitted, copies of what is known included.
     pub updates: u64,
     /// Updates of which a part was early.
     pub early: u64,
