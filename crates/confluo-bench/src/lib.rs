@@ -2,8 +2,8 @@
 //!
 //! 1. [`target`]: the server under load, its dialect and its process. 2. [`workload`]: the modes, each with its settings.
 //! 3. [`fanout`], [`presence`], [`idle`], [`join`], [`replay`], [`churn`], [`slow`], [`leave`], [`open`]: one mode each.
-//! 4. [`floor`]: the relay that does nothing, to compare with. 5. [`compare`]: several servers in turn, as a table.
-//! 6. [`report`] and [`plot`]: what was found.
+//! 4. [`fill`]: documents to fill a store with, for `open`. 5. [`floor`]: the relay that does nothing, to compare with.
+//! 6. [`compare`]: several servers in turn, as a table. 7. [`report`] and [`plot`]: what was found.
 //!
 //! Invariants: the tool is leaner than what it measures (one thread; what is only received is searched, never decoded); a figure
 //! comes with the word on whether everything arrived; whoever merges messages is counted as fairly as who relays them.

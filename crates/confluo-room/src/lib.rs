@@ -3,10 +3,9 @@
 //! 1. [`Room::handle`] takes everything that has happened: joins, messages, commits that are on disk.
 //! 2. Awareness is answered at once. Content becomes the next *batch*, which waits while a commit is in flight.
 //! 3. The batch passes the structural check and admission (in `confluo-protocol`), is applied in **one** transaction
-//!    and committed once. The commit's own update is what is stored and what is sent.
+//!    and committed once. What the transaction changed, as one update, is what is stored and what is sent.
 //! 4. [`Effects`] says what may leave now, and what must be made durable. What the batch brought is held until
 //!    [`RoomInput::Committed`] says that it is on disk.
-//!
 //! 5. Where no room is open, [`Inspection`] looks at a stored document, merges into it and renders it.
 //!
 //! Invariants: nothing of a document's content is in [`Effects::now`] before it is on disk; a session's messages are
