@@ -1,7 +1,7 @@
 //! Who is present: the latest state of every client id, whose it is, and what must be told to whom.
 //!
 //! Stock clients relay every change that they receive back to the server, so most of what arrives here is an echo. An
-//! entry that is not newer is dropped before its JSON is looked at. PROTOCOL.md, rules AW1–AW9.
+//! entry that is not newer is dropped before its JSON is looked at. PROTOCOL.md, rules AW1–AW9 and AW11.
 
 use std::{
     collections::HashMap,
