@@ -9,7 +9,7 @@
 //! 5. Where no room is open, [`Inspection`] looks at a stored document, merges into it and renders it.
 //!
 //! Invariants: nothing of a document's content is in [`Effects::now`] before it is on disk; a session's messages are
-//! taken in order; this is the only server-side crate that holds a `yrs::Doc`, in one place ([`document`]), and
+//! taken in order; this is the only server-side crate that holds a `yrs::Doc`, in one place (`document`), and
 //! nothing of yrs leaves it; a panic in yrs loses the document in memory and nothing else.
 
 mod awareness;
