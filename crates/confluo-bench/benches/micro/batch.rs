@@ -5,7 +5,7 @@ use std::time::Instant;
 use confluo_bench::fill::document_of;
 use confluo_hub::Clock;
 use confluo_protocol::{Access, LineageId, Message, Seq, SessionId, SyncMessage, encode_state_vector};
-use confluo_room::{Joining, LineageClaim, Room, RoomConfig, RoomInput, SinceSnapshot, StoredState};
+use confluo_room::{Joining, LineageClaim, Room, RoomConfig, RoomInput, StoredState};
 use divan::{Bencher, counter::ItemsCount};
 
 use crate::typist::Typist;
@@ -63,13 +63,7 @@ fn of_ten_writers(bencher: Bencher<'_, '_>, updates: u64) {
 #[divan::bench(args = [2_000, 200_000])]
 fn opening_a_document(bencher: Bencher<'_, '_>, bytes: usize) {
     let document = document_of(bytes);
-    let stored = || StoredState {
-        lineage: LineageId([1; 16]),
-        head: Seq(1),
-        updates: vec![document.clone()],
-        authors: Vec::new(),
-        since_snapshot: SinceSnapshot::default(),
-        is_damaged: false,
-    };
+    let stored =
+        || StoredState { head: Seq(1), updates: vec![document.clone()], ..StoredState::none(LineageId([1; 16])) };
     bencher.with_inputs(stored).bench_local_values(|stored| Room::open(RoomConfig::default(), stored).unwrap());
 }

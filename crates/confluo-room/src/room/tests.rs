@@ -8,14 +8,8 @@ use super::*;
 const LETTER: &[u8] = &[1, 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0];
 
 fn stored(lineage: LineageId) -> StoredState {
-    StoredState {
-        lineage,
-        head: Seq(1),
-        updates: vec![UpdateV1(Bytes::from_static(LETTER))],
-        authors: Vec::new(),
-        since_snapshot: SinceSnapshot::default(),
-        is_damaged: false,
-    }
+    let updates = vec![UpdateV1(Bytes::from_static(LETTER))];
+    StoredState { head: Seq(1), updates, ..StoredState::none(lineage) }
 }
 
 // A document that is lost in memory is loaded again; until then nothing reads the empty one in its place.

@@ -1,7 +1,7 @@
 //! SY18: nesting that would overflow the stack of whoever deletes it is refused before it is applied.
 
-use confluo_protocol::{CloseCode, SessionId, UpdateV1, Writer, update::MAX_TYPE_NESTING};
-use confluo_room::{Room, RoomConfig, SinceSnapshot, StoredState};
+use confluo_protocol::{CloseCode, Seq, SessionId, UpdateV1, Writer, update::MAX_TYPE_NESTING};
+use confluo_room::{Room, RoomConfig, StoredState};
 use confluo_testkit::{content::Content, network::LINEAGE};
 
 use crate::scene::{Scene, is_content, update};
@@ -63,14 +63,7 @@ fn sy18_levels_survive_a_restart_and_a_copy_adds_none() {
     let honest = nested(0..150, false);
     scene.send(1, [update(&honest), update(&honest)]);
     scene.settle();
-    let mut stored = StoredState {
-        lineage: LINEAGE,
-        head: confluo_protocol::Seq(1),
-        updates: vec![honest],
-        authors: Vec::new(),
-        since_snapshot: SinceSnapshot::default(),
-        is_damaged: false,
-    };
+    let mut stored = StoredState { head: Seq(1), updates: vec![honest], ..StoredState::none(LINEAGE) };
     assert!(Room::open(RoomConfig::default(), stored.clone()).is_ok());
     stored.updates.push(nested(150..20_000, false));
     let refusal = Room::open(RoomConfig::default(), stored).err().expect("too deep to be worked on");

@@ -11,8 +11,7 @@ use confluo_protocol::{
     update::{UpdateLimits, check_update},
 };
 use confluo_room::{
-    Counts, Effects, Joining, LineageClaim, NewRecord, Outgoing, Room, RoomConfig, RoomInput, SinceSnapshot,
-    StoredState,
+    Counts, Effects, Joining, LineageClaim, NewRecord, Outgoing, Room, RoomConfig, RoomInput, StoredState,
 };
 
 use yrs::StateVector;
@@ -383,14 +382,7 @@ fn read_frame(frame: &Frame) -> (Message, bool) {
 }
 
 fn stored(disk: &[UpdateV1]) -> StoredState {
-    StoredState {
-        lineage: LINEAGE,
-        head: Seq(disk.len() as u64),
-        updates: disk.to_vec(),
-        authors: Vec::new(),
-        since_snapshot: SinceSnapshot::default(),
-        is_damaged: false,
-    }
+    StoredState { head: Seq(disk.len() as u64), updates: disk.to_vec(), ..StoredState::none(LINEAGE) }
 }
 
 fn open(config: &RoomConfig, disk: &[UpdateV1]) -> Room {
