@@ -13,6 +13,9 @@ pub enum RoomInput {
     Joined(Joining),
     /// A session has ended. What it sent before is still taken.
     Left(SessionId),
+    /// A session was expelled, and will leave: nothing more of it is taken, what it sent before included, and its presence
+    /// goes at once.
+    Expelled(SessionId),
     /// A session sent a message.
     Received(SessionId, Message),
     /// What a session may do has changed.

@@ -124,6 +124,12 @@ impl Room {
             match input {
                 RoomInput::Joined(joining) => self.join(now, joining, &mut effects),
                 RoomInput::Left(session) => self.leave(now, session),
+                RoomInput::Expelled(session) => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.is_closing = true;
+                        self.awareness.leave(now, &session.member);
+                    }
+                }
                 RoomInput::Received(session, message) => self.receive(now, session, message, &mut effects),
                 RoomInput::AccessChanged(session, access) => {
                     if let Some(session) = self.sessions.get_mut(&session) {

@@ -1,10 +1,12 @@
 //! AU6, SY12, SY13: who and what is refused, and that it costs nobody else.
 
+use std::time::Duration;
+
 use confluo_protocol::{Access, CloseCode, SessionId};
 use confluo_room::{Joining, RoomInput};
 use confluo_testkit::network::joining;
 
-use crate::scene::{Author, Scene, is_content, is_denial, raw_update, save_status, step2, update};
+use crate::scene::{Author, Scene, awareness, is_content, is_denial, presence, raw_update, save_status, step2, update};
 
 fn reader(session: u64) -> Joining {
     Joining { access: Access::Read, ..joining(SessionId(session)) }
@@ -87,6 +89,25 @@ fn au5_a_downgrade_binds_what_already_waits_for_the_disk() {
     scene.settle();
     assert_eq!(scene.server.content_on_disk(), other.content(), "access is checked when it is taken");
     assert!(scene.inbox(1).iter().any(is_denial));
+}
+
+#[test]
+fn au5_of_who_is_expelled_nothing_is_taken_that_waits_for_the_disk() {
+    let mut scene = Scene::with_sessions(3);
+    let (other, author) = (Author::new(8), Author::new(7));
+    scene.send(1, [awareness(&[(7, 1, "{}")])]);
+    scene.send(2, [update(&other.types("in flight"))]);
+    scene.send(1, [update(&author.types("waits"))]);
+    let behind = RoomInput::Received(SessionId(1), update(&author.types("came later")));
+    scene.wait(Duration::from_secs(1));
+    scene.inbox(3);
+    scene.server.handle(scene.now, vec![RoomInput::Expelled(SessionId(1)), behind]);
+    assert_eq!(presence(&scene.inbox(3)), [(7, 2, "null".to_owned())], "its presence goes at once");
+    scene.settle();
+    scene.server.leave(scene.now, SessionId(1));
+    scene.settle();
+    assert_eq!(scene.server.content_on_disk(), other.content());
+    scene.assert_nobody_closed();
 }
 
 /// One item of client 1 at clock 0 in the root `r`, whose content follows.

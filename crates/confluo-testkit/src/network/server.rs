@@ -132,12 +132,15 @@ impl VirtualServer {
     pub(crate) fn end(&mut self, now: Instant, session: SessionId, is_revoked: bool) {
         let was_open = self.connections.contains_key(&session);
         if is_revoked {
+            // Nothing more of it may be taken, what waits for the disk included.
+            self.access.remove(&session);
             self.connections.remove(&session);
         } else if let Some(connection) = self.connections.get_mut(&session) {
             connection.is_ending = true;
         }
         if was_open {
-            self.handle(now, vec![RoomInput::Left(session)]);
+            let expelled = is_revoked.then_some(RoomInput::Expelled(session));
+            self.handle(now, expelled.into_iter().chain([RoomInput::Left(session)]).collect());
         }
     }
 
