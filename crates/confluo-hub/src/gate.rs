@@ -1,6 +1,11 @@
 //! Who decides about a session while it lives: the hub's edge to tokens and quotas, of which it knows nothing.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::Bytes;
 use confluo_protocol::{Access, CloseCode};
@@ -23,8 +28,8 @@ pub trait SessionGate: fmt::Debug + Send + Sync + 'static {
     /// Something that the session wrote was taken for the first time.
     fn wrote(&self) {}
 
-    /// The session has ended, or was refused before it joined; by the server for this reason, or by the peer. A closing
-    /// that waits has not gone out yet.
+    /// The session has ended, or was refused before it joined; by the server for this reason, or by the peer. Nothing more is
+    /// asked or told. A closing that waits has not gone out yet.
     fn ended(&self, by_server: Option<&Expulsion>) {
         let _ = by_server;
     }
@@ -54,5 +59,38 @@ impl SessionControl {
     pub fn expel(&self, expulsion: Expulsion) {
         let Expulsion { code, reason } = expulsion;
         self.outbox.finish(Ending { code, reason, is_expulsion: true });
+    }
+}
+
+/// A session's gate, held by the session and by its room. Whoever lets go of it last tells it that the session has ended: so it
+/// always hears that, and nothing after it.
+#[derive(Debug)]
+pub(crate) struct GateHold {
+    gate: Arc<dyn SessionGate>,
+    /// Why, if it was the server that ended it.
+    by_server: OnceLock<Expulsion>,
+}
+
+impl GateHold {
+    pub(crate) fn new(gate: Arc<dyn SessionGate>) -> Arc<Self> {
+        Arc::new(Self { gate, by_server: OnceLock::new() })
+    }
+
+    pub(crate) fn note_end(&self, by_server: Expulsion) {
+        let _ = self.by_server.set(by_server);
+    }
+}
+
+impl Deref for GateHold {
+    type Target = dyn SessionGate;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.gate
+    }
+}
+
+impl Drop for GateHold {
+    fn drop(&mut self) {
+        self.gate.ended(self.by_server.get());
     }
 }

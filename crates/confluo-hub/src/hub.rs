@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     committer::{Committer, recover_storage},
     config::HubConfig,
-    gate::{Expulsion, SessionControl, SessionGate},
+    gate::{Expulsion, GateHold, SessionControl, SessionGate},
     health::{Health, HealthState},
     mailbox::{Mail, Mailbox},
     metrics::{HubMetrics, Limit},
@@ -236,6 +236,7 @@ impl Hub {
         let shared = &self.shared;
         let JoinRequest { document, access, user, address, lineage, gate } = request;
         let joining = Joining { session: id, access, user, address, lineage };
+        let gate = gate.map(GateHold::new);
         let mut session = Session::new(id, Arc::clone(shared), socket, Arc::clone(&outbox), mailbox);
         session.access = access;
         session.gate.clone_from(&gate);
@@ -266,9 +267,7 @@ impl Hub {
         };
         shared.rooms.leave(&document, &session.mailbox);
         shared.metrics.sessions.decrement();
-        if let Some(gate) = session.gate.take() {
-            gate.ended(end.expulsion().as_ref());
-        }
+        session.let_go_of_gate(end.expulsion());
         match end {
             SessionEnd::ByPeer => shared.metrics.closed_by_peer().add(1),
             // Boxed, so that a live session does not carry the size of its end.
@@ -279,10 +278,8 @@ impl Hub {
     /// Who is expelled is told at once, however busy its room is, and nothing more of it is taken.
     async fn expel_session<S: SessionSocket>(&self, document: &DocumentName, mut session: Session<S>, ending: Ending) {
         session.forget_all();
-        if let Some(gate) = session.gate.take() {
-            let Ending { code, reason, .. } = ending.clone();
-            gate.ended(Some(&Expulsion { code, reason }));
-        }
+        let Ending { code, reason, .. } = ending.clone();
+        session.let_go_of_gate(Some(Expulsion { code, reason }));
         let (id, mailbox) = (session.id, session.mailbox.clone());
         let leave = async {
             mailbox.leave(RoomInput::Left(id)).await;

@@ -6,7 +6,7 @@ use confluo_protocol::{AuthMessage, Message, SyncMessage};
 use confluo_room::{Joining, RoomInput};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::{gate::SessionGate, outbox::Outbox};
+use crate::{gate::GateHold, outbox::Outbox};
 
 /// Messages up to this size are bounded by their count alone.
 const SMALL_MESSAGE_BYTES: usize = 4 << 10;
@@ -15,7 +15,7 @@ const SMALL_MESSAGE_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A session opens; the room pushes into its queue, and asks its gate.
-    Join(Joining, Arc<Outbox>, Option<Arc<dyn SessionGate>>),
+    Join(Joining, Arc<Outbox>, Option<Arc<GateHold>>),
     /// Something happened in a session.
     Input(RoomInput, Option<OwnedSemaphorePermit>),
 }
@@ -73,7 +73,7 @@ impl Mailbox {
         &self,
         joining: Joining,
         outbox: Arc<Outbox>,
-        gate: Option<Arc<dyn SessionGate>>,
+        gate: Option<Arc<GateHold>>,
     ) -> Result<(), RoomGone> {
         self.sender.send(Mail::Join(joining, outbox, gate)).await.map_err(|_| RoomGone)
     }

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     committer::CommitFailed,
-    gate::SessionGate,
+    gate::GateHold,
     hub::Shared,
     mailbox::Mail,
     members::Members,
@@ -55,7 +55,6 @@ pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox
         room: Some(Box::new(room)),
         members,
         gates: HashMap::new(),
-        left: Vec::new(),
         permits: Vec::new(),
         in_flight: None,
         snapshots,
@@ -83,8 +82,7 @@ struct RoomTask {
     room: Option<Box<Room>>,
     members: Members,
     /// Of every member, and of those who left until the engine has taken what they sent.
-    gates: HashMap<SessionId, Arc<dyn SessionGate>>,
-    left: Vec<SessionId>,
+    gates: HashMap<SessionId, Arc<GateHold>>,
     /// Large messages' claims on the mailbox, kept until the engine has applied them.
     permits: Vec<OwnedSemaphorePermit>,
     in_flight: Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
@@ -153,9 +151,6 @@ impl RoomTask {
             () = tokio::time::sleep_until(deadline.into()) => inputs.push(RoomInput::Tick),
         }
         self.handle(inputs).await?;
-        for session in self.left.drain(..) {
-            self.gates.remove(&session);
-        }
         let now = self.shared.clock.now();
         if now >= self.next_age {
             self.next_age = now + AGE_EVERY;
@@ -183,7 +178,6 @@ impl RoomTask {
                     self.permits.extend(permit);
                     if let RoomInput::Left(session) = input {
                         self.members.remove(session);
-                        self.left.push(session);
                     }
                     inputs.push(input);
                 }
@@ -204,6 +198,9 @@ impl RoomTask {
                 if let Some(gate) = self.gates.get(session) {
                     gate.wrote();
                 }
+            }
+            for session in &effects.departed {
+                self.gates.remove(session);
             }
             if let Some(record) = self.perform(effects, &mut overflowed) {
                 Box::pin(self.commit(record)).await;

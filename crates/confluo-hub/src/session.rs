@@ -14,7 +14,7 @@ use confluo_room::RoomInput;
 use futures_util::FutureExt;
 
 use crate::{
-    gate::{Expulsion, SessionGate},
+    gate::{Expulsion, GateHold},
     hub::Shared,
     mailbox::{Mailbox, Posting},
     metrics::Limit,
@@ -37,7 +37,7 @@ pub(crate) struct Session<S> {
     pub(crate) mailbox: Mailbox,
     /// What it may do, as far as the gate has said.
     pub(crate) access: Access,
-    pub(crate) gate: Option<Arc<dyn SessionGate>>,
+    pub(crate) gate: Option<Arc<GateHold>>,
     /// Taken out of the queue and not yet written.
     writing: VecDeque<Bytes>,
     writing_bytes: usize,
@@ -95,6 +95,13 @@ impl<S: SessionSocket> Session<S> {
             owes_caught_up: false,
             pace,
             activity: 0,
+        }
+    }
+
+    /// The gate hears of the end when the room has let go of it too.
+    pub(crate) fn let_go_of_gate(&mut self, by_server: Option<Expulsion>) {
+        if let (Some(gate), Some(by_server)) = (self.gate.take(), by_server) {
+            gate.note_end(by_server);
         }
     }
 

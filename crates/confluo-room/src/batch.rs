@@ -231,6 +231,7 @@ impl Room {
         for id in std::mem::take(&mut gathered.left) {
             self.sessions.remove(&id);
             self.early_sessions.retain(|&early| early != id);
+            effects.departed.push(id);
         }
         let Some(update) = committed else {
             // Nothing changed, and nothing is in flight: all that was said is on disk already.

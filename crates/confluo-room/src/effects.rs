@@ -72,6 +72,8 @@ pub struct Effects {
     pub asks_to_create: Option<SessionId>,
     /// Sessions of which something was taken for the first time.
     pub first_writes: Vec<SessionId>,
+    /// Sessions that have left, and of which nothing waits any more.
+    pub departed: Vec<SessionId>,
     /// The document in memory is lost: load it from the store and call [`crate::Room::rebuild`].
     pub needs_rebuild: bool,
     /// For metrics.

@@ -123,7 +123,7 @@ impl Room {
         for input in inputs {
             match input {
                 RoomInput::Joined(joining) => self.join(now, joining, &mut effects),
-                RoomInput::Left(session) => self.leave(now, session),
+                RoomInput::Left(session) => self.leave(now, session, &mut effects),
                 RoomInput::Expelled(session) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.is_closing = true;
@@ -201,12 +201,14 @@ impl Room {
         Outgoing::Direct(session, Frame::new(&Message::Lineage(Bytes::from(self.lineage.to_string()))))
     }
 
-    fn leave(&mut self, now: Instant, id: SessionId) {
+    fn leave(&mut self, now: Instant, id: SessionId, effects: &mut Effects) {
         if let Some(session) = self.sessions.get(&id) {
             self.awareness.leave(now, &session.member);
             self.lineage_askers.retain(|&asker| asker != id);
             // What it sent before it left is still taken, in its turn.
             self.waiting.push_back((id, Content::Left));
+        } else {
+            effects.departed.push(id);
         }
     }
 

@@ -1,198 +1,109 @@
-//! Who is expelled is out at once: it sees nothing more, and nothing more of it is taken, however busy its room is.
+//! Who is expelled is out at once: it sees nothing more, and nothing more of it is
+//! taken, however busy its room is.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex},
-    task::{Context, Poll},
-};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use confluo_hub::{
-    Expulsion, Hub, HubConfig, JoinRequest, LineageClaim, Received, SessionControl, SessionGate, SessionSocket,
-    SocketLost,
-};
-use confluo_protocol::{Access, AuthMessage, CloseCode, DocumentName, Frame, Message};
+use confluo_hub::{Hub, HubConfig};
+use confluo_protocol::{AuthMessage, CloseCode, DocumentName, Message, StateVectorV1, SyncMessage};
 use confluo_store::{DocumentStore, MemoryStore, faulty::FaultyStore};
-use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::wire::{Peer, edit_of};
+use crate::{
+    stalled::{Gate, Stalled},
+    wire::{Peer, authors_of, edit_of},
+};
 
-/// Hands the session's control to the test.
-#[derive(Debug, Default)]
-struct Gate {
-    control: Mutex<Option<SessionControl>>,
-    joined: Notify,
+struct Scene {
+    hub: Hub,
+    store: Arc<FaultyStore<MemoryStore>>,
+    document: DocumentName,
+    tasks: TaskTracker,
+    gate: Arc<Gate>,
+    stalled: Arc<Stalled>,
+    served: JoinHandle<()>,
 }
 
-impl Gate {
-    fn expel(&self) {
-        let expulsion = Expulsion { code: CloseCode::Unauthorised, reason: "the token was revoked".into() };
-        self.control.lock().unwrap().as_ref().unwrap().expel(expulsion);
+impl Scene {
+    /// The stalled one has joined, and will be shown what others write once its network lets it ask.
+    async fn new(config: HubConfig) -> Self {
+        let document = DocumentName::new("notes").unwrap();
+        let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+        let hub = Hub::start(config, store.clone()).unwrap();
+        let (tasks, gate, stalled) = (TaskTracker::new(), Arc::new(Gate::default()), Arc::new(Stalled::default()));
+        let ask = Message::Sync(SyncMessage::Step1(StateVectorV1([0][..].into())));
+        stalled.change(|state| state.incoming.push_back(ask.encode()));
+        let served = stalled.enter(&hub, &document, &tasks, &gate);
+        gate.joined.notified().await;
+        stalled.tried.notified().await;
+        Self { hub, store, document, tasks, gate, stalled, served }
     }
-}
 
-impl SessionGate for Gate {
-    fn joined(&self, control: SessionControl) {
-        *self.control.lock().unwrap() = Some(control);
-        self.joined.notify_one();
+    /// The room takes no more mail while a commit waits for the disk.
+    fn busy() -> HubConfig {
+        HubConfig { mailbox_messages: 1, mailbox_bytes: 64, ..HubConfig::default() }
     }
 
-    fn renew(&self, _: &Bytes) -> Result<Access, Expulsion> {
-        Ok(Access::Write)
+    /// The stalled one has sent so much that it waits for its room, which waits for the disk.
+    async fn with_a_busy_room() -> Self {
+        let scene = Self::new(Self::busy()).await;
+        scene.store.hold();
+        scene.stalled.change(|state| state.incoming.extend((1..=50).map(|client| edit_of(client).encode())));
+        scene.wait_until_held().await;
+        scene.stalled.is_not_read_any_more().await;
+        scene
     }
-}
 
-/// A peer whose network takes nothing until it is let.
-#[derive(Debug, Default)]
-struct Stalled {
-    state: Mutex<StalledState>,
-    tried: Notify,
-}
+    async fn wait_until_held(&self) {
+        let waiting = self.store.clone();
+        tokio::task::spawn_blocking(move || waiting.wait_until_held(1)).await.unwrap();
+    }
 
-#[derive(Debug, Default)]
-struct StalledState {
-    flows: bool,
-    /// What the peer sent and the server has not read.
-    incoming: VecDeque<Bytes>,
-    /// The frames that went out whole.
-    sent: Vec<Bytes>,
-    closed: Option<CloseCode>,
-    waker: Option<std::task::Waker>,
-}
-
-impl Stalled {
-    fn change(&self, change: impl FnOnce(&mut StalledState)) {
-        let mut state = self.state.lock().unwrap();
-        change(&mut state);
-        if let Some(waker) = state.waker.take() {
-            waker.wake();
+    /// Everybody but the stalled one has been shown the edits of clients 1 to `last`, which a writer has sent.
+    async fn others_write(&self, last: u64) {
+        let mut writer = Peer::join(&self.hub, &self.document, &self.tasks);
+        for client in 1..=last {
+            assert!(writer.send(&edit_of(client)).await);
+            assert!(writer.wait_shown(client).await);
         }
     }
-}
 
-struct StalledSocket(Arc<Stalled>);
-
-impl SessionSocket for StalledSocket {
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
-        let mut state = self.0.state.lock().unwrap();
-        state.waker = Some(cx.waker().clone());
-        state.incoming.pop_front().map_or(Poll::Pending, |frame| Poll::Ready(Received::Message(frame)))
+    /// It was closed as expelled, and told no more than that.
+    async fn assert_told_nothing_else(&self) {
+        assert_eq!(self.stalled.closed().await, CloseCode::Unauthorised);
+        self.stalled.look(|state| {
+            assert_eq!(state.sent.len(), 1, "{:?}", state.sent);
+            let told = Message::read_all(&state.sent[0]).unwrap();
+            assert!(matches!(told.as_slice(), [Message::Auth(AuthMessage::PermissionDenied(_))]), "{told:?}");
+        });
     }
 
-    fn activity(&self) -> u32 {
-        0
-    }
-
-    fn encode(frame: Frame) -> Bytes {
-        frame.payload()
-    }
-
-    fn encode_ping() -> Bytes {
-        Bytes::new()
-    }
-
-    fn poll_send(&mut self, cx: &mut Context<'_>, frames: &mut VecDeque<Bytes>) -> Poll<Result<(), SocketLost>> {
-        let mut state = self.0.state.lock().unwrap();
-        state.waker = Some(cx.waker().clone());
-        if frames.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        if !state.flows {
-            self.0.tried.notify_one();
-            return Poll::Pending;
-        }
-        state.sent.extend(frames.drain(..));
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_close(&mut self, _: &mut Context<'_>, code: CloseCode, _: &str) -> Poll<()> {
-        self.0.state.lock().unwrap().closed = Some(code);
-        self.0.tried.notify_one();
-        Poll::Ready(())
-    }
-}
-
-fn request(document: &DocumentName, gate: &Arc<Gate>) -> JoinRequest {
-    let gate: Arc<dyn SessionGate> = gate.clone();
-    JoinRequest {
-        document: document.clone(),
-        access: Access::Write,
-        user: None,
-        address: None,
-        lineage: LineageClaim::Unaware,
-        gate: Some(gate),
+    /// Of all that it sent only the commit that was under way is stored, when whatever waited in the room has had its turn.
+    async fn assert_nothing_more_is_taken(self) {
+        self.store.release();
+        self.served.await.unwrap();
+        self.hub.drain(Duration::ZERO).await;
+        let stored = self.store.inner().load(&self.document).unwrap().unwrap();
+        let authors: Vec<_> = stored.records.into_iter().map(|record| authors_of(record.update)).collect();
+        assert!(authors.len() < 50, "{authors:?}");
     }
 }
 
 #[tokio::test]
 async fn au5_frames_that_the_network_has_not_taken_yet_are_not_sent_any_more() {
-    let document = DocumentName::new("notes").unwrap();
-    let hub = Hub::start(HubConfig::default(), Arc::new(MemoryStore::new())).unwrap();
-    let (tasks, gate, stalled) = (TaskTracker::new(), Arc::new(Gate::default()), Arc::new(Stalled::default()));
-    // It asks for the document, so that it gets what others write.
-    let ask = Message::Sync(confluo_protocol::SyncMessage::Step1(confluo_protocol::StateVectorV1([0][..].into())));
-    stalled.change(|state| state.incoming.push_back(ask.encode()));
-    let (serving, socket) = (hub.clone(), StalledSocket(stalled.clone()));
-    let request = request(&document, &gate);
-    tasks.spawn(async move { serving.serve(request, socket).await });
-    gate.joined.notified().await;
-    stalled.tried.notified().await;
-    let mut writer = Peer::join(&hub, &document, &tasks);
-    for client in 1..=20 {
-        assert!(writer.send(&edit_of(client)).await);
-        assert!(writer.wait_shown(client).await);
-    }
+    let scene = Scene::new(HubConfig::default()).await;
+    scene.others_write(20).await;
     // All of it waits for the stalled one, a part already in its hands. Now its network is there again, and it is expelled.
-    stalled.change(|state| state.flows = true);
-    gate.expel();
-    while stalled.state.lock().unwrap().closed.is_none() {
-        stalled.tried.notified().await;
-    }
-    let state = stalled.state.lock().unwrap();
-    assert_eq!(state.closed, Some(CloseCode::Unauthorised));
-    assert_eq!(state.sent.len(), 1, "{:?}", state.sent);
-    let last = Message::read_all(state.sent.last().unwrap()).unwrap();
-    assert!(matches!(last.as_slice(), [Message::Auth(AuthMessage::PermissionDenied(_))]), "{last:?}");
+    scene.stalled.change(|state| state.flows = true);
+    scene.gate.expel();
+    scene.assert_told_nothing_else().await;
 }
 
 #[tokio::test]
 async fn au5_who_is_expelled_does_not_wait_for_a_room_that_is_busy() {
-    let document = DocumentName::new("notes").unwrap();
-    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
-    // The room takes no more mail while a commit waits for the disk.
-    let config = HubConfig { mailbox_messages: 1, mailbox_bytes: 64, ..HubConfig::default() };
-    let hub = Hub::start(config, store.clone()).unwrap();
-    let (tasks, gate, stalled) = (TaskTracker::new(), Arc::new(Gate::default()), Arc::new(Stalled::default()));
-    stalled.change(|state| state.flows = true);
-    let (serving, socket) = (hub.clone(), StalledSocket(stalled.clone()));
-    let request = request(&document, &gate);
-    let served = tasks.spawn(async move { serving.serve(request, socket).await });
-    gate.joined.notified().await;
-    store.hold();
-    stalled.change(|state| state.incoming.extend((1..=50).map(|client| edit_of(client).encode())));
-    let waiting = store.clone();
-    tokio::task::spawn_blocking(move || waiting.wait_until_held(1)).await.unwrap();
-    // It has stopped reading: its room is full.
-    while hub.metrics().bytes_received.get() == 0 || !is_stuck(&stalled).await {
-        tokio::task::yield_now().await;
-    }
-    gate.expel();
-    while stalled.state.lock().unwrap().closed.is_none() {
-        stalled.tried.notified().await;
-    }
-    store.release();
-    served.await.unwrap();
-    let stored = store.inner().load(&document).unwrap().unwrap();
-    assert!(stored.records.len() < 50, "what it had not delivered is not taken");
-}
-
-/// Whether nothing more of what came is read, though everybody else has had their turn.
-async fn is_stuck(stalled: &Stalled) -> bool {
-    let left = || stalled.state.lock().unwrap().incoming.len();
-    let before = left();
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-    before == left() && before < 50
+    let scene = Scene::with_a_busy_room().await;
+    scene.stalled.change(|state| state.flows = true);
+    scene.gate.expel();
+    assert_eq!(scene.stalled.closed().await, CloseCode::Unauthorised);
+    scene.assert_nothing_more_is_taken().await;
 }

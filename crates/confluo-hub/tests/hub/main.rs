@@ -5,14 +5,17 @@
 //! 3. `crowd`: many who come and go.
 //! 4. `races`: opening, closing, deleting.
 //! 5. `every_call`: each call of the store fails once.
-//! 6. `expelled`: who is out is out at once. 7. `refused`: who may not enter hears it after a while.
+//! 6. `stalled`: a peer whose network takes nothing, and its gate. 7. `expelled`: who is out is out at once. 8. `gated`: what a
+//!    gate is told. 9. `refused`: who may not enter hears it after a while.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod crowd;
 mod every_call;
 mod expelled;
+mod gated;
 mod races;
 mod refused;
+mod stalled;
 mod watched;
 mod wire;
