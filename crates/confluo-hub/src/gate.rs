@@ -4,13 +4,16 @@ use std::{
     borrow::Cow,
     fmt,
     ops::Deref,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use confluo_protocol::{Access, CloseCode};
 
-use crate::outbox::{Ending, Outbox};
+use crate::outbox::Outbox;
 
 /// Decides about one session. Every method is called on the session's task or its room's, and must not wait.
 pub trait SessionGate: fmt::Debug + Send + Sync + 'static {
@@ -48,17 +51,35 @@ pub struct Expulsion {
 #[derive(Debug, Clone)]
 pub struct SessionControl {
     outbox: Arc<Outbox>,
+    room: ExpulsionFlag,
 }
 
 impl SessionControl {
-    pub(crate) fn new(outbox: Arc<Outbox>) -> Self {
-        Self { outbox }
+    pub(crate) fn new(outbox: Arc<Outbox>, room: ExpulsionFlag) -> Self {
+        Self { outbox, room }
     }
 
-    /// Ends the session at once: what waits for it is not sent any more, and the close is not delayed.
+    /// Ends the session at once, and be it that it is ending already: what waits for it is not sent any more, what waits of
+    /// it is not taken any more, and the close is not delayed.
     pub fn expel(&self, expulsion: Expulsion) {
-        let Expulsion { code, reason } = expulsion;
-        self.outbox.finish(Ending { code, reason, is_expulsion: true });
+        self.outbox.expel(expulsion.code, expulsion.reason);
+        self.room.raise();
+    }
+}
+
+/// Tells a room that one of its sessions was expelled. It looks before each step, so that it takes nothing more of that one,
+/// what waits in its mailbox included.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ExpulsionFlag(Arc<AtomicBool>);
+
+impl ExpulsionFlag {
+    pub(crate) fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it was raised since the last look.
+    pub(crate) fn take(&self) -> bool {
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::AcqRel)
     }
 }
 

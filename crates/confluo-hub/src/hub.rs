@@ -15,7 +15,7 @@ use confluo_protocol::{Access, CloseCode, DocumentName, SessionId, UserId};
 use confluo_room::{Joining, LineageClaim, RoomInput};
 use confluo_store::{DocumentStore, StoreError};
 use futures_util::FutureExt;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     committer::{Committer, recover_storage},
     config::HubConfig,
-    gate::{Expulsion, GateHold, SessionControl, SessionGate},
+    gate::{Expulsion, ExpulsionFlag, GateHold, SessionGate},
     health::{Health, HealthState},
     mailbox::{Mail, Mailbox},
     metrics::{HubMetrics, Limit},
@@ -174,7 +174,7 @@ impl Hub {
         let outbox = Arc::new(Outbox::new(self.shared.config.outbound_bytes, self.shared.second()));
         let (mailbox, _) = Mailbox::new(1, 1);
         let session = Session::new(SessionId(0), Arc::clone(&self.shared), socket, outbox, mailbox);
-        self.close(session, Ending { code, reason: reason.into(), is_expulsion: false }).await;
+        session.close(Ending { code, reason: reason.into(), is_expulsion: false }).await;
     }
 
     fn enter(&self, request: &JoinRequest) -> Result<Mailbox, (CloseCode, &'static str)> {
@@ -198,18 +198,18 @@ impl Hub {
             (CloseCode::SlowDown, reason)
         })?;
         if let Some(receiver) = entered.to_open {
-            self.open_room(request.document.clone(), receiver);
+            self.open_room(request.document.clone(), receiver, entered.mailbox.expulsions.clone());
         }
         Ok(entered.mailbox)
     }
 
-    fn open_room(&self, document: DocumentName, receiver: mpsc::Receiver<Mail>) {
+    fn open_room(&self, document: DocumentName, receiver: mpsc::Receiver<Mail>, expulsions: ExpulsionFlag) {
         let shared = Arc::clone(&self.shared);
         // On its own: the session that happens to be first is no part of it, and may be gone long before.
         let span = tracing::info_span!(parent: None, "room", %document);
         let task = async move {
             shared.metrics.documents_open.increment();
-            let room = room_task::run(Arc::clone(&shared), document.clone(), receiver);
+            let room = room_task::run(Arc::clone(&shared), document.clone(), receiver, expulsions);
             let end = AssertUnwindSafe(room).catch_unwind().await;
             match end {
                 Ok(RoomEnd::Closed) => tracing::debug!("the document is closed"),
@@ -251,47 +251,51 @@ impl Hub {
             if shared.health.is_draining() {
                 outbox.end(CloseCode::GoingAway, "the server is going away; come back".into());
             }
-            if let Some(gate) = &session.gate {
-                gate.joined(SessionControl::new(outbox));
-            }
             let end = session.run().await;
             shared.sessions.remove(id);
-            if let SessionEnd::ByServer(ending @ Ending { is_expulsion: true, .. }) = end {
-                return Box::pin(self.expel_session(&document, session, ending)).await;
-            }
-            Box::pin(session.leave()).await;
             end
         } else {
             let reason = "the room was just closed; try again".into();
             SessionEnd::ByServer(Ending { code: CloseCode::InternalError, reason, is_expulsion: false })
         };
-        shared.rooms.leave(&document, &session.mailbox);
-        shared.metrics.sessions.decrement();
-        session.let_go_of_gate(end.expulsion());
-        match end {
-            SessionEnd::ByPeer => shared.metrics.closed_by_peer().add(1),
-            // Boxed, so that a live session does not carry the size of its end.
-            SessionEnd::ByServer(ending) => Box::pin(self.close(session, ending)).await,
-        }
+        Box::pin(self.end_session(&document, session, end)).await;
     }
 
-    /// Who is expelled is told at once, however busy its room is, and nothing more of it is taken.
-    async fn expel_session<S: SessionSocket>(&self, document: &DocumentName, mut session: Session<S>, ending: Ending) {
-        session.forget_all();
-        let Ending { code, reason, .. } = ending.clone();
-        session.let_go_of_gate(Some(Expulsion { code, reason }));
-        let (id, mailbox) = (session.id, session.mailbox.clone());
-        let leave = async {
+    /// Leaves the room, then tells the peer; but whoever is expelled, and be it meanwhile, is told at once, however busy its
+    /// room is. It leaves in any case, or its room would wait for it for ever.
+    async fn end_session<S: SessionSocket>(&self, document: &DocumentName, mut session: Session<S>, end: SessionEnd) {
+        let (id, mailbox, outbox) = (session.id, session.mailbox.clone(), Arc::clone(&session.outbox));
+        if let Some(gate) = session.gate.take()
+            && let Some(by_server) = end.expulsion()
+        {
+            gate.note_end(by_server);
+        }
+        let (has_left, left) = oneshot::channel::<()>();
+        let leave = async move {
             mailbox.leave(RoomInput::Left(id)).await;
             self.shared.rooms.leave(document, &mailbox);
             self.shared.metrics.sessions.decrement();
+            drop(has_left);
         };
-        tokio::join!(leave, self.close(session, ending));
-    }
-
-    async fn close<S: SessionSocket>(&self, session: Session<S>, ending: Ending) {
-        self.shared.metrics.closed_with(ending.code).add(1);
-        session.close(ending).await;
+        let close = async move {
+            tokio::select! {
+                biased;
+                _ = outbox.expelled() => {}
+                _ = left => {}
+            }
+            match end {
+                SessionEnd::ByPeer => self.shared.metrics.closed_by_peer().add(1),
+                SessionEnd::ByServer(ending) => session.close(ending).await,
+            }
+        };
+        let ((), closed) = tokio::join!(leave, AssertUnwindSafe(close).catch_unwind());
+        if closed.is_err() {
+            self.shared.metrics.panics_caught.increment();
+            tracing::error!(
+                session = id.0,
+                "closing the session panicked, and its connection is cut off; this is a bug"
+            );
+        }
     }
 
     /// Ends every session with 1001, spread over `window`; waits until every room has written what it holds and the

@@ -6,7 +6,10 @@ use confluo_protocol::{AuthMessage, Message, SyncMessage};
 use confluo_room::{Joining, RoomInput};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::{gate::GateHold, outbox::Outbox};
+use crate::{
+    gate::{ExpulsionFlag, GateHold},
+    outbox::Outbox,
+};
 
 /// Messages up to this size are bounded by their count alone.
 const SMALL_MESSAGE_BYTES: usize = 4 << 10;
@@ -33,6 +36,8 @@ pub(crate) struct Mailbox {
     sender: mpsc::Sender<Mail>,
     large_bytes: Arc<Semaphore>,
     max_large_bytes: u32,
+    /// Past the mailbox, for what waits in it is not to be taken.
+    pub(crate) expulsions: ExpulsionFlag,
 }
 
 impl Mailbox {
@@ -40,7 +45,7 @@ impl Mailbox {
         let (sender, receiver) = mpsc::channel(messages);
         let max_large_bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(Semaphore::MAX_PERMITS as u32);
         let large_bytes = Arc::new(Semaphore::new(max_large_bytes as usize));
-        (Self { sender, large_bytes, max_large_bytes }, receiver)
+        (Self { sender, large_bytes, max_large_bytes, expulsions: ExpulsionFlag::default() }, receiver)
     }
 
     /// Whether both lead to the same room.
@@ -61,7 +66,7 @@ impl Mailbox {
                 }
             }
         }
-        let Self { sender, large_bytes, max_large_bytes } = self.clone();
+        let Self { sender, large_bytes, max_large_bytes, .. } = self.clone();
         Ok(Some(Box::pin(async move {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(max_large_bytes);
             let permit = large_bytes.acquire_many_owned(bytes).await.map_err(|_| RoomGone)?;

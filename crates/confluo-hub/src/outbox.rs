@@ -2,11 +2,12 @@
 
 use std::{
     borrow::Cow,
+    future::poll_fn,
     sync::{
         OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    task::Waker,
+    task::Poll,
 };
 
 use atomic_waker::AtomicWaker;
@@ -30,6 +31,8 @@ pub(crate) struct Outbox {
     /// The session has asked for something large, and the room has not answered yet.
     is_asking: AtomicBool,
     ending: OnceLock<Ending>,
+    /// Beside the ending, for it may come while the session ends in another way.
+    expulsion: OnceLock<Box<Ending>>,
     waker: AtomicWaker,
     pub(crate) pulse: Pulse,
 }
@@ -60,6 +63,7 @@ impl Outbox {
             is_behind: AtomicBool::new(false),
             is_asking: AtomicBool::new(false),
             ending: OnceLock::new(),
+            expulsion: OnceLock::new(),
             waker: AtomicWaker::new(),
             pulse: Pulse { sent: second.into(), heard: second.into(), ping_is_due: false.into() },
         }
@@ -112,21 +116,31 @@ impl Outbox {
 
     /// Ends the session after what waits has been sent. The first ending counts.
     pub(crate) fn end(&self, code: CloseCode, reason: Cow<'static, str>) {
-        self.finish(Ending { code, reason, is_expulsion: false });
+        let _ = self.ending.set(Ending { code, reason, is_expulsion: false });
+        self.waker.wake();
     }
 
-    /// As [`Outbox::end`].
-    pub(crate) fn finish(&self, ending: Ending) {
-        let _ = self.ending.set(ending);
+    /// Ends the session at once, and be it that it is ending already. The first expulsion counts.
+    pub(crate) fn expel(&self, code: CloseCode, reason: Cow<'static, str>) {
+        let _ = self.expulsion.set(Box::new(Ending { code, reason, is_expulsion: true }));
         self.waker.wake();
     }
 
     pub(crate) fn ending(&self) -> Option<&Ending> {
-        self.ending.get()
+        self.expulsion().or_else(|| self.ending.get())
     }
 
-    pub(crate) fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
+    pub(crate) fn expulsion(&self) -> Option<&Ending> {
+        self.expulsion.get().map(|ending| &**ending)
+    }
+
+    /// Resolves when the session is expelled. Whoever waits for it is woken by all else that happens here, too.
+    pub(crate) async fn expelled(&self) -> Ending {
+        poll_fn(|cx| {
+            self.waker.register(cx.waker());
+            self.expulsion().map_or(Poll::Pending, |ending| Poll::Ready(ending.clone()))
+        })
+        .await
     }
 
     pub(crate) fn wake(&self) {
@@ -174,5 +188,15 @@ mod tests {
         outbox.end(CloseCode::TooLarge, "one".into());
         outbox.end(CloseCode::GoingAway, "two".into());
         assert_eq!(outbox.ending().unwrap().code, CloseCode::TooLarge);
+    }
+
+    #[test]
+    fn an_expulsion_counts_before_whatever_ended_the_session() {
+        let outbox = Outbox::new(0, 0);
+        outbox.end(CloseCode::GoingAway, "one".into());
+        outbox.expel(CloseCode::Unauthorised, "two".into());
+        outbox.expel(CloseCode::TokenExpired, "three".into());
+        outbox.end(CloseCode::GoingAway, "four".into());
+        assert_eq!(outbox.ending().unwrap().code, CloseCode::Unauthorised);
     }
 }

@@ -13,12 +13,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     committer::CommitFailed,
-    gate::GateHold,
+    gate::{ExpulsionFlag, GateHold},
     hub::Shared,
     mailbox::Mail,
     members::Members,
     metrics::{HubMetrics, Limit},
     opening::{load, read, record_set_aside},
+    outbox::Outbox,
     snapshots::Snapshots,
 };
 
@@ -37,7 +38,12 @@ pub(crate) enum RoomEnd {
 }
 
 /// Opens the document and runs its room until nobody is left.
-pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    document: DocumentName,
+    mut mailbox: mpsc::Receiver<Mail>,
+    expulsions: ExpulsionFlag,
+) -> RoomEnd {
     // Boxed, as all that a room seldom does: an idle one keeps the size of its largest step.
     let room = match Box::pin(load(&shared, &document)).await {
         Ok(room) => room,
@@ -54,7 +60,8 @@ pub(crate) async fn run(shared: Arc<Shared>, document: DocumentName, mut mailbox
         document,
         room: Some(Box::new(room)),
         members,
-        gates: HashMap::new(),
+        writers: HashMap::new(),
+        expulsions,
         permits: Vec::new(),
         in_flight: None,
         snapshots,
@@ -81,8 +88,9 @@ struct RoomTask {
     /// Away only while it works on a blocking thread.
     room: Option<Box<Room>>,
     members: Members,
-    /// Of every member, and of those who left until the engine has taken what they sent.
-    gates: HashMap<SessionId, Arc<GateHold>>,
+    /// Every member, and those who left until the engine has taken what they sent.
+    writers: HashMap<SessionId, Writer>,
+    expulsions: ExpulsionFlag,
     /// Large messages' claims on the mailbox, kept until the engine has applied them.
     permits: Vec<OwnedSemaphorePermit>,
     in_flight: Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
@@ -90,6 +98,12 @@ struct RoomTask {
     empty_since: Option<Instant>,
     next_age: Instant,
     last_commit: Instant,
+}
+
+/// A session of which something may be taken.
+struct Writer {
+    outbox: Arc<Outbox>,
+    gate: Option<Arc<GateHold>>,
 }
 
 /// The room cannot go on.
@@ -168,9 +182,11 @@ impl RoomTask {
             match mail {
                 Mail::Join(joining, outbox, gate) => {
                     self.empty_since = None;
-                    if let Some(gate) = gate {
-                        self.gates.insert(joining.session, gate);
+                    // Its flag may have been raised when the room did not know it yet.
+                    if outbox.expulsion().is_some() {
+                        self.expulsions.raise();
                     }
+                    self.writers.insert(joining.session, Writer { outbox: Arc::clone(&outbox), gate });
                     self.members.add(joining.session, outbox);
                     inputs.push(RoomInput::Joined(joining));
                 }
@@ -195,12 +211,12 @@ impl RoomTask {
                 inputs.push(RoomInput::CreationAnswered(session, self.may_create(session)));
             }
             for session in &effects.first_writes {
-                if let Some(gate) = self.gates.get(session) {
+                if let Some(gate) = self.gate(*session) {
                     gate.wrote();
                 }
             }
             for session in &effects.departed {
-                self.gates.remove(session);
+                self.writers.remove(session);
             }
             if let Some(record) = self.perform(effects, &mut overflowed) {
                 Box::pin(self.commit(record)).await;
@@ -222,6 +238,10 @@ impl RoomTask {
     }
 
     async fn call_engine(&mut self, inputs: &mut Vec<RoomInput>) -> Result<Effects, Discard> {
+        if self.expulsions.take() {
+            let expelled = self.writers.iter().filter(|(_, writer)| writer.outbox.expulsion().is_some());
+            inputs.extend(expelled.map(|(session, _)| RoomInput::Expelled(*session)));
+        }
         let now = self.shared.clock.now();
         let room = self.room.as_deref_mut().ok_or(FAULT)?;
         if room.is_heavy(inputs) {
@@ -231,8 +251,12 @@ impl RoomTask {
         Ok(room.handle(now, inputs.drain(..)))
     }
 
+    fn gate(&self, session: SessionId) -> Option<&GateHold> {
+        self.writers.get(&session)?.gate.as_deref()
+    }
+
     fn may_create(&self, session: SessionId) -> bool {
-        let may_create = self.gates.get(&session).is_none_or(|gate| gate.may_create());
+        let may_create = self.gate(session).is_none_or(|gate| gate.may_create());
         if !may_create {
             self.shared.metrics.limit_reached(Limit::DocumentsCreated).increment();
         }

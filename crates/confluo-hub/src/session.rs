@@ -1,5 +1,7 @@
 //! One client's membership of one document: reads, checks and posts; takes what waits and writes.
 
+mod end;
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -9,12 +11,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_protocol::{Access, AuthMessage, CloseCode, Frame, Message, Reader, SessionId, SyncMessage};
+use confluo_protocol::{Access, AuthMessage, CloseCode, Frame, Message, Reader, SessionId};
 use confluo_room::RoomInput;
 use futures_util::FutureExt;
 
 use crate::{
-    gate::{Expulsion, GateHold},
+    gate::{Expulsion, GateHold, SessionControl},
     hub::Shared,
     mailbox::{Mailbox, Posting},
     metrics::Limit,
@@ -98,17 +100,26 @@ impl<S: SessionSocket> Session<S> {
         }
     }
 
-    /// The gate hears of the end when the room has let go of it too.
-    pub(crate) fn let_go_of_gate(&mut self, by_server: Option<Expulsion>) {
-        if let (Some(gate), Some(by_server)) = (self.gate.take(), by_server) {
-            gate.note_end(by_server);
-        }
-    }
-
-    /// Runs until one side ends it, or a bug does: then it must still leave, or its room would wait for it for ever.
+    /// Runs until one side ends it, or a bug does: then it must still leave, or its room would wait for it for ever. Delivers
+    /// what was read before the end, but of whoever is expelled, and be it meanwhile, nothing more.
     pub(crate) async fn run(&mut self) -> SessionEnd {
-        let running = AssertUnwindSafe(poll_fn(|cx| self.poll_run(cx))).catch_unwind().await;
-        running.unwrap_or_else(|_| {
+        let outbox = Arc::clone(&self.outbox);
+        let life = AssertUnwindSafe(async {
+            if let Some(gate) = &self.gate {
+                gate.joined(SessionControl::new(Arc::clone(&self.outbox), self.mailbox.expulsions.clone()));
+            }
+            let end = poll_fn(|cx| self.poll_run(cx)).await;
+            // Boxed, as all that a session does but once: idle ones keep the size of the largest step.
+            Box::pin(self.deliver_unread()).await;
+            end
+        });
+        let lived = tokio::select! {
+            biased;
+            // First, for by this the outbox wakes the session, whatever for.
+            expulsion = outbox.expelled() => return SessionEnd::ByServer(expulsion),
+            lived = life.catch_unwind() => lived,
+        };
+        lived.unwrap_or_else(|_| {
             self.shared.metrics.panics_caught.increment();
             tracing::error!(session = self.id.0, "the session panicked and is closed; this is a bug");
             // What it was at may be half done.
@@ -119,11 +130,6 @@ impl<S: SessionSocket> Session<S> {
     }
 
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {
-        self.outbox.register(cx.waker());
-        if let Some(ending) = self.outbox.ending().filter(|ending| ending.is_expulsion) {
-            // Nothing that waits is sent any more.
-            return Poll::Ready(SessionEnd::ByServer(ending.clone()));
-        }
         if self.poll_write(cx).is_err() {
             return Poll::Ready(SessionEnd::ByPeer);
         }
@@ -309,8 +315,9 @@ impl<S: SessionSocket> Session<S> {
         Ok(())
     }
 
+    /// Nothing that waits is sent to whoever is expelled, and be it in the middle of a long queue.
     fn fill(&mut self) {
-        if self.writing_frames > 0 {
+        if self.writing_frames > 0 || self.outbox.expulsion().is_some() {
             return;
         }
         while self.writing.len() < FRAMES_PER_WRITE
@@ -326,65 +333,6 @@ impl<S: SessionSocket> Session<S> {
     fn forget_unread(&mut self) {
         self.unread = Bytes::new();
     }
-
-    /// Whoever was expelled says nothing more, and sees nothing more but the rest of a frame that has begun, which is the
-    /// socket's.
-    pub(crate) fn forget_all(&mut self) {
-        self.forget_unread();
-        (self.posting, self.held) = (None, None);
-        self.writing.clear();
-        while self.outbox.pop().is_some() {}
-    }
-
-    /// Delivers what was read and not yet posted, then tells the room that the session has ended.
-    pub(crate) async fn leave(&mut self) {
-        if let Some(posting) = self.posting.take() {
-            let _ = posting.await;
-        }
-        // What it asked for and its presence are of no use any more.
-        while let Ok(Some(message)) = self.next_message() {
-            let is_edit = matches!(message, Message::Sync(SyncMessage::Step2(_) | SyncMessage::Update(_)));
-            let taken =
-                if is_edit || matches!(message, Message::Auth(_)) { self.take(message) } else { self.count_message() };
-            if taken.is_err() {
-                break;
-            }
-            if let Some(posting) = self.posting.take() {
-                let _ = posting.await;
-            }
-        }
-        self.mailbox.leave(RoomInput::Left(self.id)).await;
-    }
-
-    /// Tells the peer why the session ends: what waits goes first, then the code.
-    pub(crate) async fn close(mut self, ending: Ending) {
-        let Ending { code, reason, is_expulsion } = ending;
-        tracing::debug!(code = code.code(), %reason, "the session is closed");
-        if is_expulsion {
-            self.forget_all();
-        } else if is_caused_by_client(code) {
-            tokio::time::sleep(self.shared.config.refusal_delay).await;
-        }
-        if matches!(code, CloseCode::Unauthorised | CloseCode::Forbidden) {
-            let reason = Bytes::from(reason.clone().into_owned());
-            self.outbox.push(Frame::new(&Message::Auth(AuthMessage::PermissionDenied(reason))));
-        }
-        let timeout = self.shared.config.close_timeout;
-        let flush = poll_fn(|cx| {
-            if self.poll_write(cx).is_err() || self.writing_frames == 0 {
-                return Poll::Ready(());
-            }
-            Poll::Pending
-        });
-        let _ = tokio::time::timeout(timeout, flush).await;
-        let close = poll_fn(|cx| self.socket.poll_close(cx, code, &reason));
-        let _ = tokio::time::timeout(timeout, close).await;
-    }
-}
-
-/// Older stock clients reconnect 100 ms after any close that follows an open; a delay keeps them from hammering.
-fn is_caused_by_client(code: CloseCode) -> bool {
-    code.is_permanent() || matches!(code, CloseCode::SlowDown | CloseCode::StorageUnavailable)
 }
 
 fn room_gone() -> SessionEnd {

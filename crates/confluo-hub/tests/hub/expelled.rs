@@ -1,4 +1,4 @@
-//! Who is expelled is out at once: it sees nothing more, and nothing more of it is
+//! Who is expelled is out at once, and be it that it is on its way out already: it sees nothing more, and nothing more of it is
 //! taken, however busy its room is.
 
 use std::{sync::Arc, time::Duration};
@@ -68,6 +68,12 @@ impl Scene {
         }
     }
 
+    async fn wait_until_sessions_are(&self, count: i64) {
+        while self.hub.metrics().sessions.get() != count {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// It was closed as expelled, and told no more than that.
     async fn assert_told_nothing_else(&self) {
         assert_eq!(self.stalled.closed().await, CloseCode::Unauthorised);
@@ -85,7 +91,7 @@ impl Scene {
         self.hub.drain(Duration::ZERO).await;
         let stored = self.store.inner().load(&self.document).unwrap().unwrap();
         let authors: Vec<_> = stored.records.into_iter().map(|record| authors_of(record.update)).collect();
-        assert!(authors.len() < 50, "{authors:?}");
+        assert_eq!(authors.len(), 1, "{authors:?}");
     }
 }
 
@@ -100,10 +106,77 @@ async fn au5_frames_that_the_network_has_not_taken_yet_are_not_sent_any_more() {
 }
 
 #[tokio::test]
+async fn au5_what_the_room_releases_after_the_expulsion_is_not_sent() {
+    let scene = Scene::new(Scene::busy()).await;
+    scene.store.hold();
+    let mut writer = Peer::join(&scene.hub, &scene.document, &scene.tasks);
+    for client in 1..=50 {
+        assert!(writer.send(&edit_of(client)).await);
+    }
+    scene.wait_until_held().await;
+    // The room does not hear that it leaves, for it waits for the disk; and its network takes nothing yet.
+    scene.gate.expel();
+    scene.stalled.tried.notified().await;
+    scene.store.release();
+    assert!(writer.wait_shown(50).await);
+    scene.stalled.change(|state| state.flows = true);
+    scene.assert_told_nothing_else().await;
+}
+
+#[tokio::test]
+async fn au5_who_is_expelled_while_it_is_told_of_a_fault_of_its_own_sees_nothing_more_and_waits_no_longer() {
+    let config = HubConfig { refusal_delay: Duration::from_secs(3_600), ..HubConfig::default() };
+    let scene = Scene::new(config).await;
+    let mut writer = Peer::join(&scene.hub, &scene.document, &scene.tasks);
+    assert!(writer.send(&edit_of(1)).await);
+    assert!(writer.wait_shown(1).await);
+    let truncated = [0, 2][..].into();
+    scene.stalled.change(|state| state.incoming.push_back(truncated));
+    scene.wait_until_sessions_are(1).await;
+    scene.stalled.change(|state| state.flows = true);
+    scene.gate.expel();
+    scene.assert_told_nothing_else().await;
+}
+
+#[tokio::test]
+async fn au2_who_sends_a_token_that_is_refused_is_sent_nothing_more_of_what_waits() {
+    let config = HubConfig { refusal_delay: Duration::from_millis(1), ..HubConfig::default() };
+    let scene = Scene::new(config).await;
+    scene.others_write(20).await;
+    let token = Message::Auth(AuthMessage::Token(b"nonsense"[..].into())).encode();
+    scene.stalled.change(|state| state.incoming.push_back(token));
+    scene.wait_until_sessions_are(0).await;
+    scene.stalled.change(|state| state.flows = true);
+    scene.assert_told_nothing_else().await;
+}
+
+#[tokio::test]
 async fn au5_who_is_expelled_does_not_wait_for_a_room_that_is_busy() {
     let scene = Scene::with_a_busy_room().await;
     scene.stalled.change(|state| state.flows = true);
     scene.gate.expel();
     assert_eq!(scene.stalled.closed().await, CloseCode::Unauthorised);
     scene.assert_nothing_more_is_taken().await;
+}
+
+#[tokio::test]
+async fn au5_of_who_is_expelled_after_its_network_was_lost_nothing_more_is_taken() {
+    let scene = Scene::with_a_busy_room().await;
+    scene.stalled.change(|state| state.is_lost = true);
+    // Nobody reads and writes for it any more; what it had sent is being delivered.
+    scene.stalled.tried.notified().await;
+    scene.gate.expel();
+    scene.assert_nothing_more_is_taken().await;
+}
+
+#[tokio::test]
+async fn whoever_is_closed_leaves_though_closing_panics() {
+    let scene = Scene::with_a_busy_room().await;
+    scene.stalled.change(|state| (state.flows, state.panics_at_close) = (true, true));
+    scene.gate.expel();
+    scene.stalled.closed().await;
+    scene.store.release();
+    scene.served.await.expect("the panic is caught");
+    assert_eq!(scene.hub.metrics().sessions.get(), 0);
+    assert_eq!(scene.hub.metrics().panics_caught.get(), 1);
 }
