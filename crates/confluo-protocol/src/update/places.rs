@@ -9,19 +9,15 @@
 //!
 //! No single update need show either, so the document's owner keeps [`ItemPlaces`] beside it and asks before it applies.
 
-use std::{
-    cell::OnceCell,
-    collections::{BTreeMap, HashMap, HashSet},
-    ops::Range,
-};
+mod walk;
+
+use std::{collections::HashMap, ops::Range};
 
 use smallvec::SmallVec;
 
-use super::{
-    CheckedUpdate,
-    walk::{ForeignReferences, Relation, walk_struct},
-};
-use crate::{ClientId, Reader};
+use self::walk::{Crossings, Walk};
+use super::CheckedUpdate;
+use crate::ClientId;
 
 /// How deep shared types may nest. Real documents stay below 40; a stack of 2 MiB holds some thousand levels of yrs, and
 /// those of browsers hold as many.
@@ -156,164 +152,5 @@ impl ItemPlaces {
             places.runs.push(Run { start: clocks.start, level, is_in_order: start != Start::Nowhere });
         }
         places.end = clocks.end;
-    }
-}
-
-/// Whether an item was met whose origins are crossed.
-struct Crossings(bool);
-
-/// One pass over an update's sections, each as far as what it refers to is noted already, and on when it is.
-struct Walk<'a, F> {
-    places: &'a mut ItemPlaces,
-    update: &'a CheckedUpdate,
-    through: F,
-    cursors: SmallVec<[Cursor; 1]>,
-    /// Whose sections there are; made when first asked for, which an update that stands on what is noted never does.
-    clients: OnceCell<HashSet<ClientId>>,
-    /// The sections that stand still until an item is noted.
-    waiting: BTreeMap<(ClientId, u32), Vec<usize>>,
-    crossings: Crossings,
-}
-
-#[derive(Clone, Copy)]
-struct Cursor {
-    structs_left: u64,
-    clock: u32,
-    offset: usize,
-}
-
-impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
-    fn new(places: &'a mut ItemPlaces, update: &'a CheckedUpdate, through: F) -> Self {
-        let sections = update.sections.iter();
-        let cursors = sections.map(|section| Cursor {
-            structs_left: section.end.structs,
-            clock: section.clock,
-            offset: section.offset,
-        });
-        let cursors = cursors.collect();
-        Self {
-            places,
-            update,
-            through,
-            cursors,
-            clients: OnceCell::new(),
-            waiting: BTreeMap::new(),
-            crossings: Crossings(false),
-        }
-    }
-
-    fn run(mut self) -> Result<Crossings, NestedTooDeep> {
-        let mut ready: SmallVec<[usize; 1]> = (0..self.cursors.len()).collect();
-        while let Some(index) = ready.pop() {
-            self.advance(index)?;
-            let client = self.update.sections[index].client;
-            if self.waiting.is_empty() {
-                continue;
-            }
-            let noted = self.places.end(client);
-            while let Some((&awaited, _)) = self.waiting.range((client, 0)..(client, noted)).next() {
-                ready.extend(self.waiting.remove(&awaited).unwrap_or_default());
-            }
-        }
-        // What still waits refers to what is not there. It is never admitted, and of a damaged document not kept.
-        Ok(self.crossings)
-    }
-
-    fn advance(&mut self, index: usize) -> Result<(), NestedTooDeep> {
-        let client = self.update.sections[index].client;
-        let through = (self.through)(client);
-        let mut cursor = self.cursors[index];
-        let bytes = &self.update.update.0;
-        let mut reader = Reader::new(bytes);
-        let _ = reader.read_slice(cursor.offset as u64);
-        while cursor.structs_left > 0 && cursor.clock < through {
-            let mut links = Links::default();
-            // The bytes have passed this walk before.
-            let Ok(walked) = walk_struct(&mut reader, client, cursor.clock, self.update.limits, &mut links) else {
-                break;
-            };
-            let end = cursor.clock + walked.length as u32;
-            // Admission takes whole structs: one that ends behind that clock is early, however much of it is known.
-            if end > through {
-                break;
-            }
-            let known = self.places.end(client);
-            if !walked.is_skip && end > known {
-                if let Some(awaited) = self.awaited(client, &links) {
-                    self.waiting.entry(awaited).or_default().push(index);
-                    break;
-                }
-                let level = links
-                    .0
-                    .iter()
-                    .flatten()
-                    .map(|link| self.places.level(link.client, link.clock) + u16::from(link.is(Relation::Parent)));
-                let level = level.max().unwrap_or(0).min(MAX_TYPE_NESTING);
-                if walked.is_type && level >= MAX_TYPE_NESTING {
-                    return Err(NestedTooDeep);
-                }
-                // Of a struct that is known in part, the rest follows on the part that is.
-                let start = cursor.clock.max(known);
-                let follows = start > cursor.clock;
-                let origin = if follows { Some((client, start - 1)) } else { links.find(Relation::Origin) };
-                if let (Some(left), Some(right)) = (origin, links.find(Relation::RightOrigin)) {
-                    self.crossings.0 |= self.places.are_crossed(left, right);
-                }
-                let begins = match origin {
-                    _ if walked.is_collected => Start::Nowhere,
-                    Some((of, clock)) if of == client && clock + 1 == start => Start::RightOfLast,
-                    _ => Start::Elsewhere,
-                };
-                self.places.note(client, start..end, level, begins);
-            }
-            cursor = Cursor { structs_left: cursor.structs_left - 1, clock: end, offset: reader.position() };
-        }
-        self.cursors[index] = cursor;
-        Ok(())
-    }
-
-    fn clients(&self) -> &HashSet<ClientId> {
-        self.clients.get_or_init(|| self.update.sections.iter().map(|section| section.client).collect())
-    }
-
-    /// An item of another section that must be noted first.
-    fn awaited(&self, client: ClientId, links: &Links) -> Option<(ClientId, u32)> {
-        let mut others = links.0.iter().flatten().filter(|link| link.client != client);
-        let link =
-            others.find(|link| self.places.end(link.client) <= link.clock && self.clients().contains(&link.client))?;
-        Some((link.client, link.clock))
-    }
-}
-
-/// An item is the child of its parent, or has the parent of its origins.
-#[derive(Clone, Copy)]
-struct Link {
-    client: ClientId,
-    clock: u32,
-    relation: Relation,
-}
-
-impl Link {
-    fn is(&self, relation: Relation) -> bool {
-        self.relation == relation
-    }
-}
-
-#[derive(Default)]
-struct Links([Option<Link>; 2]);
-
-impl Links {
-    fn find(&self, relation: Relation) -> Option<(ClientId, u32)> {
-        self.0.iter().flatten().find(|link| link.is(relation)).map(|link| (link.client, link.clock))
-    }
-}
-
-impl ForeignReferences for Links {
-    fn add(&mut self, _: ClientId, _: u32) {}
-
-    fn add_link(&mut self, client: ClientId, clock: u32, relation: Relation) {
-        if let Some(free) = self.0.iter_mut().find(|link| link.is_none()) {
-            *free = Some(Link { client, clock, relation });
-        }
     }
 }
