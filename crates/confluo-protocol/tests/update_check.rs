@@ -395,3 +395,21 @@ fn sy20_of_what_was_collected_no_order_is_known() {
         places.retreat(|_| 8);
     }
 }
+
+/// What lies between was in a record that nobody could read, and may stand in any order.
+#[test]
+fn sy20_of_what_could_not_be_read_no_order_is_known() {
+    let mut places = ItemPlaces::default();
+    for known in [between(0, "abcd", None, None), between(8, "ij", Some(7), None)] {
+        assert_eq!(places.load(&known, |_| u32::MAX), Ok(()));
+    }
+    for (left, right) in [(9, 2), (8, 6), (6, 5), (6, 2), (4, 3)] {
+        let item = between(10, "z", Some(left), Some(right));
+        assert_eq!(places.take(&item, |_| u32::MAX), Ok(()), "{left} {right}");
+        places.retreat(|_| 10);
+    }
+    for (left, right) in [(3, 1), (9, 8)] {
+        let crossed = between(10, "z", Some(left), Some(right));
+        assert_eq!(places.take(&crossed, |_| u32::MAX), Err(Misplaced::CrossedOrigins), "{left} {right}");
+    }
+}

@@ -59,7 +59,7 @@ struct Run {
     start: u32,
     level: u16,
     /// Each item but the first has the one before it as its origin, so it stands right of it for ever. Of what was
-    /// collected nobody knows the order.
+    /// collected, or could not be read, nobody knows the order.
     is_in_order: bool,
 }
 
@@ -143,6 +143,10 @@ impl ItemPlaces {
 
     fn note(&mut self, client: ClientId, clocks: Range<u32>, level: u16, start: Start) {
         let places = self.0.entry(client).or_default();
+        if clocks.start > places.end && !places.runs.is_empty() {
+            // A store had something in between that nobody could read.
+            places.runs.push(Run { start: places.end, level: 0, is_in_order: false });
+        }
         let goes_on = places.runs.last().is_some_and(|last| match start {
             Start::RightOfLast => last.is_in_order && last.level == level,
             Start::Nowhere => !last.is_in_order && last.level == level,
