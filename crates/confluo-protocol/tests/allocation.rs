@@ -1,9 +1,13 @@
-//! What the check and the admission of an update allocate: nothing for a keystroke, little for hostile bytes.
+//! What the check and the admission of an update allocate: nothing for a keystroke, little for hostile bytes, and what of
+//! it stays.
 
 use std::{collections::HashMap, hint::black_box};
 
 use bytes::Bytes;
-use confluo_protocol::{UpdateLimits, UpdateV1, Writer, check_update};
+use confluo_protocol::{
+    UpdateLimits, UpdateV1, Writer, check_update,
+    update::{ItemPlaces, Misplaced},
+};
 
 mod counting {
     //! Counts through `stats_alloc`, for an allocator of our own would need unsafe code.
@@ -24,7 +28,12 @@ mod counting {
 
 /// One test, so that no other thread allocates meanwhile.
 #[test]
-fn sy12_what_a_check_allocates_is_bounded() {
+fn sy12_sy20_what_is_allocated_is_bounded() {
+    what_a_check_allocates_is_bounded();
+    a_refused_update_leaves_nothing_in_memory();
+}
+
+fn what_a_check_allocates_is_bounded() {
     // `a` typed behind an item of another client, as most keystrokes are; and a deleted character.
     let keystroke = Bytes::from_static(&[1, 1, 5, 7, 0x84, 9, 3, 1, b'a', 0]);
     let deletion = Bytes::from_static(&[0, 1, 9, 1, 2, 1]);
@@ -58,6 +67,35 @@ fn sy12_what_a_check_allocates_is_bounded() {
         });
         // All that was ever allocated, though never at once.
         assert!(stats.bytes_allocated <= 64 * input, "{name}: {input} bytes made {stats:?}");
+    }
+}
+
+fn a_refused_update_leaves_nothing_in_memory() {
+    let crossed = [2, 1, 0, 0x04, 1, 1, b't', 2, b'a', b'b', 0xc4, 1, 1, 1, 1, 1, b'x'];
+    // Many clients, each with what was collected; one client with many items in the root `t`.
+    let mut clients = Writer::default();
+    clients.write_var_uint(100_001).write_raw(&crossed);
+    for client in 2..100_002 {
+        clients.write_var_uint(1).write_var_uint(client).write_raw(&[0, 0, 1]);
+    }
+    let mut items = Writer::default();
+    items.write_var_uint(2).write_raw(&crossed);
+    items.write_var_uint(100_000).write_raw(&[2, 1]);
+    for _ in 0..100_000 {
+        items.write_raw(&[4, 1, 1, b't', 1, b'a']);
+    }
+    let known =
+        check_update(UpdateV1(vec![1, 1, 2, 0, 0, 1, 0].into()), &UpdateLimits::default()).expect("well formed");
+    let mut places = ItemPlaces::default();
+    assert_eq!(places.take(&known, |_| u32::MAX), Ok(()));
+    for (name, mut update) in [("clients", clients), ("items", items)] {
+        update.write_var_uint(0);
+        let update = check_update(UpdateV1(update.finish()), &UpdateLimits::default()).expect("well formed");
+        let stats = counting::allocations(|| {
+            assert_eq!(places.take(&update, |_| u32::MAX), Err(Misplaced::CrossedOrigins));
+        });
+        let kept_bytes = stats.bytes_allocated.saturating_sub(stats.bytes_deallocated);
+        assert!(kept_bytes <= 1 << 10, "{name}: {kept_bytes} bytes stay: {stats:?}");
     }
 }
 

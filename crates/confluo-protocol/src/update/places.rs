@@ -99,6 +99,7 @@ impl ItemPlaces {
         for client in clients {
             self.cut(client, clock(client));
         }
+        self.give_back();
     }
 
     fn ends(&self, update: &CheckedUpdate) -> SmallVec<[(ClientId, u32); 1]> {
@@ -109,6 +110,7 @@ impl ItemPlaces {
         for (client, end) in before {
             self.cut(client, end);
         }
+        self.give_back();
     }
 
     fn end(&self, client: ClientId) -> u32 {
@@ -116,12 +118,20 @@ impl ItemPlaces {
     }
 
     fn cut(&mut self, client: ClientId, end: u32) {
-        if let Some(places) = self.0.get_mut(&client)
+        if end == 0 {
+            self.0.remove(&client);
+        } else if let Some(places) = self.0.get_mut(&client)
             && end < places.end
         {
             places.runs.truncate(places.runs.partition_point(|run| run.start < end));
+            places.runs.shrink_to(2 * places.runs.len());
             places.end = end;
         }
+    }
+
+    /// What is refused may have needed room for millions of clients.
+    fn give_back(&mut self) {
+        self.0.shrink_to(2 * self.0.len());
     }
 
     fn level(&self, client: ClientId, clock: u32) -> u16 {
