@@ -111,6 +111,20 @@ impl Document {
         placed.map(|()| admission)
     }
 
+    /// Whether more is known of places than a document of this size can need.
+    pub(crate) fn places_outgrow(&self, document_bytes: usize) -> bool {
+        self.places.outgrow(document_bytes)
+    }
+
+    /// Forgets what is known of places but for what `state`, the whole document, tells of them.
+    pub(crate) fn read_places(&mut self, state: UpdateV1) {
+        self.places = ItemPlaces::default();
+        if let Ok(checked) = check_update(state, &UpdateLimits::default()) {
+            // What nests too deep was never admitted, nor loaded.
+            let _ = self.places.load(&checked, |_| u32::MAX);
+        }
+    }
+
     /// Applies checked and admitted updates in one transaction and commits it once.
     pub(crate) fn apply(&mut self, updates: &[UpdateV1]) -> Result<Applied, Broken> {
         let (update, was_pruned) = self.transact(updates, encode_and_commit)?;

@@ -49,9 +49,7 @@ impl Room {
         if let Some(frames) = self.full_state.frames() {
             return Ok(frames);
         }
-        let state = self.document.encode_state()?;
-        self.measured_bytes = state.len();
-        self.added_bytes = 0;
+        let state = self.measure()?;
         self.full_state.keep(self.head, &state);
         Ok(self.full_state.frames().unwrap_or_default())
     }

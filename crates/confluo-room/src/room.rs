@@ -120,6 +120,7 @@ impl Room {
     /// Takes all that has happened and says what must be done about it.
     pub fn handle(&mut self, now: Instant, inputs: impl IntoIterator<Item = RoomInput>) -> Effects {
         let mut effects = Effects::default();
+        self.trim_places();
         for input in inputs {
             match input {
                 RoomInput::Joined(joining) => self.join(now, joining, &mut effects),

@@ -10,10 +10,11 @@ impl Room {
     pub fn is_heavy(&self, inputs: &[RoomInput]) -> bool {
         const HEAVY_INPUT_BYTES: usize = 128 << 10;
         const HEAVY_DOCUMENT_BYTES: usize = 512 << 10;
-        if self.waiting_bytes > HEAVY_INPUT_BYTES {
+        let document_bytes = self.document_bytes();
+        if self.waiting_bytes > HEAVY_INPUT_BYTES || self.document.places_outgrow(document_bytes) {
             return true;
         }
-        let is_large = self.document_bytes() > HEAVY_DOCUMENT_BYTES;
+        let is_large = document_bytes > HEAVY_DOCUMENT_BYTES;
         let will_encode = |content: &Content| matches!(content, Content::Step1(_) | Content::CaughtUp);
         (is_large && self.waiting.iter().any(|(_, content)| will_encode(content)))
             || inputs.iter().any(|input| match input {

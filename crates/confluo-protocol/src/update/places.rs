@@ -23,6 +23,9 @@ use crate::ClientId;
 /// those of browsers hold as many.
 pub const MAX_TYPE_NESTING: u16 = 200;
 
+/// Up to 48 KiB of places are not worth a look at the document.
+const MIN_OUTGROWN_RUNS: usize = 4096;
+
 /// An update would nest shared types deeper than [`MAX_TYPE_NESTING`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("shared types would nest deeper than {MAX_TYPE_NESTING} levels")]
@@ -44,7 +47,11 @@ pub enum Misplaced {
 ///
 /// A client's clocks only grow, so each client's items are one ascending list, in which neighbours share an entry.
 #[derive(Debug, Default)]
-pub struct ItemPlaces(HashMap<ClientId, Places>);
+pub struct ItemPlaces {
+    clients: HashMap<ClientId, Places>,
+    /// Of all clients together.
+    run_count: usize,
+}
 
 #[derive(Debug, Default)]
 struct Places {
@@ -95,11 +102,18 @@ impl ItemPlaces {
 
     /// Forgets what the document does not have after all.
     pub fn retreat(&mut self, mut clock: impl FnMut(ClientId) -> u32) {
-        let clients: Vec<ClientId> = self.0.keys().copied().collect();
+        let clients: Vec<ClientId> = self.clients.keys().copied().collect();
         for client in clients {
             self.cut(client, clock(client));
         }
         self.give_back();
+    }
+
+    /// Whether more is noted than a document can need whose full state has this size. What was collected since, or joined
+    /// to its neighbour, is noted for ever; new places that [`load`](Self::load) the full state need not know of it.
+    pub fn outgrow(&self, document_bytes: usize) -> bool {
+        // A struct that was collected takes two bytes at least, and an item, which must stand between two of them, four.
+        self.run_count > MIN_OUTGROWN_RUNS.max(document_bytes / 3)
     }
 
     fn ends(&self, update: &CheckedUpdate) -> SmallVec<[(ClientId, u32); 1]> {
@@ -114,24 +128,26 @@ impl ItemPlaces {
     }
 
     fn end(&self, client: ClientId) -> u32 {
-        self.0.get(&client).map_or(0, |places| places.end)
+        self.clients.get(&client).map_or(0, |places| places.end)
     }
 
     fn cut(&mut self, client: ClientId, end: u32) {
         if end == 0 {
-            self.0.remove(&client);
-        } else if let Some(places) = self.0.get_mut(&client)
+            self.run_count -= self.clients.remove(&client).map_or(0, |places| places.runs.len());
+        } else if let Some(places) = self.clients.get_mut(&client)
             && end < places.end
         {
-            places.runs.truncate(places.runs.partition_point(|run| run.start < end));
-            places.runs.shrink_to(2 * places.runs.len());
+            let kept = places.runs.partition_point(|run| run.start < end);
+            self.run_count -= places.runs.len() - kept;
+            places.runs.truncate(kept);
+            places.runs.shrink_to(2 * kept);
             places.end = end;
         }
     }
 
     /// What is refused may have needed room for millions of clients.
     fn give_back(&mut self) {
-        self.0.shrink_to(2 * self.0.len());
+        self.clients.shrink_to(2 * self.clients.len());
     }
 
     fn level(&self, client: ClientId, clock: u32) -> u16 {
@@ -139,7 +155,7 @@ impl ItemPlaces {
     }
 
     fn run(&self, client: ClientId, clock: u32) -> Option<&Run> {
-        let places = self.0.get(&client).filter(|places| clock < places.end)?;
+        let places = self.clients.get(&client).filter(|places| clock < places.end)?;
         // What comes goes on with what came last, nearly always.
         let last = places.runs.last().filter(|run| run.start <= clock);
         last.or_else(|| places.runs[..places.runs.partition_point(|run| run.start <= clock)].last())
@@ -152,10 +168,11 @@ impl ItemPlaces {
     }
 
     fn note(&mut self, client: ClientId, clocks: Range<u32>, level: u16, start: Start) {
-        let places = self.0.entry(client).or_default();
+        let places = self.clients.entry(client).or_default();
         if clocks.start > places.end && !places.runs.is_empty() {
             // A store had something in between that nobody could read.
             places.runs.push(Run { start: places.end, level: 0, is_in_order: false });
+            self.run_count += 1;
         }
         let goes_on = places.runs.last().is_some_and(|last| match start {
             Start::RightOfLast => last.is_in_order && last.level == level,
@@ -164,6 +181,7 @@ impl ItemPlaces {
         });
         if !goes_on {
             places.runs.push(Run { start: clocks.start, level, is_in_order: start != Start::Nowhere });
+            self.run_count += 1;
         }
         places.end = clocks.end;
     }

@@ -1,6 +1,6 @@
 //! What the engine does when its document is lost in memory.
 
-use confluo_protocol::{Access, StateVectorV1, encode_state_vector, update::Clocks};
+use confluo_protocol::{Access, StateVectorV1, Writer, encode_state_vector, update::Clocks};
 
 use super::*;
 
@@ -82,4 +82,38 @@ fn sy15_the_culprit_of_a_batch_is_found_and_costs_only_its_sender() {
     let effects = room.handle(now, [RoomInput::Tick]);
     assert!(effects.close.is_empty() && effects.commit.is_some(), "what the other sent is taken");
     assert_eq!([1, 2, 3].map(|client| room.document.clocks().clock(client)), [1, 0, 1]);
+}
+
+/// Items in no known order, put into a list and deleted with it, over and over.
+#[test]
+fn sy20_what_is_known_of_places_does_not_grow_with_the_history() {
+    const ITEMS: u64 = 1_000;
+    let lineage = LineageId([1; 16]);
+    let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
+    let now = confluo_testkit::network::start_of_time();
+    let session = SessionId(1);
+    let joining = Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
+    room.handle(now, [RoomInput::Joined(joining)]);
+    for round in 0..100 {
+        let list = round * (ITEMS + 1);
+        let mut update = Writer::default();
+        update.write_var_uint(1).write_var_uint(ITEMS + 1).write_raw(&[2]).write_var_uint(list);
+        update.write_raw(&[7, 1, 1, b'r', 0]);
+        for _ in 0..ITEMS {
+            update.write_raw(&[4, 0, 2]).write_var_uint(list).write_raw(&[1, b'a']);
+        }
+        update.write_raw(&[1, 2, 1]).write_var_uint(list).write_raw(&[1]);
+        let update = SyncMessage::Update(UpdateV1(update.finish()));
+        let effects = room.handle(now, [RoomInput::Received(session, Message::Sync(update))]);
+        assert!(effects.close.is_empty(), "{:?}", effects.close);
+        room.handle(now, [RoomInput::Committed(room.head())]);
+        assert!(!room.document.places_outgrow(30 * ITEMS as usize), "more than ten lists are known in round {round}");
+        room.take_snapshot().expect("it is at rest");
+    }
+    assert!(room.document_bytes() < 10_000, "the document is small: {} bytes", room.document_bytes());
+    // Right of the letter that was there before, and left of it too.
+    let crossed = UpdateV1(Bytes::from_static(&[1, 1, 3, 0, 0xc4, 1, 0, 1, 0, 1, b'x', 0]));
+    let effects = room.handle(now, [RoomInput::Received(session, Message::Sync(SyncMessage::Update(crossed)))]);
+    let closed: Vec<_> = effects.close.iter().map(|(session, code, _)| (*session, *code)).collect();
+    assert_eq!(closed, [(session, CloseCode::Malformed)], "what is left is known");
 }
