@@ -27,6 +27,9 @@ use crate::{
     watermark::Watermark,
 };
 
+/// More than lost commits can have given to documents.
+const NUMBERS_LEFT_OUT: u64 = 1 << 32;
+
 /// A [`DocumentStore`] over an engine.
 #[derive(Debug)]
 pub struct EngineStore<E> {
@@ -81,6 +84,8 @@ impl<E: Engine> EngineStore<E> {
         let acknowledged = writing.watermark.as_ref().and_then(Watermark::found).unwrap_or(0);
         if acknowledged > writing.state.commits {
             findings.push(Finding::RolledBack { found: writing.state.commits, acknowledged });
+            // Those commits may have used up numbers, and left something at them.
+            writing.state.last_number += NUMBERS_LEFT_OUT;
         }
         let mut found = 0;
         let mut last_number = 0;
@@ -289,7 +294,8 @@ fn read_state<E: Engine>(engine: &E) -> Result<State, StoreError> {
         Err(ValueError::Newer(version)) => return Err(newer(u32::from(version))),
         Err(ValueError::Damaged) => return Err(damaged("the format marker")),
     }
-    let sealed = engine.get(STATE)?.unwrap_or_default();
+    // The counters come last from a journal: without them, what they count is not all here, which the watermark tells.
+    let Some(sealed) = engine.get(STATE)? else { return Ok(State::default()) };
     State::decode(STATE, &sealed).map_err(|error| match error {
         ValueError::Newer(version) => newer(u32::from(version)),
         ValueError::Damaged => damaged("the state"),

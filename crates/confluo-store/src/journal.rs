@@ -26,14 +26,20 @@ use std::{
     thread::JoinHandle,
 };
 
-use crate::{Batch, Engine, EngineError, engine::Visit, keys::JOURNAL, value};
+use crate::{
+    Batch, Engine, EngineError,
+    engine::Visit,
+    keys::{JOURNAL, STATE},
+    value,
+};
 use file::JournalFiles;
 use layers::Layers;
 
 /// At this much a commit waits for the engine: it takes less than comes in.
 const MOST_BYTES: usize = 32 << 20;
-/// A sealed file is given to the engine in about this many commits: what an engine needs to make a commit (sled copies a page
-/// for each of its changes, and frees none before the end) is then a part of what it would need for all.
+/// A file that was sealed in time is given to the engine in about this many commits: what an engine needs to make a commit (sled
+/// copies a page for each of its changes, and frees none before the end) is then a part of what it would need for all. The
+/// parts of a file that grew meanwhile are as large and so more, some 340 of one of [`MOST_BYTES`]: memory is what is bounded.
 const PARTS: usize = 16;
 
 /// How a journal works.
@@ -217,11 +223,12 @@ impl<E: Engine> Shared<E> {
     }
 }
 
-/// Gives the engine changes of the journal, then the number of their last frame.
+/// Gives the engine changes of the journal, then the number of their last frame. The store's counters come last as well: an
+/// engine that has them before what they count would hide it if the rest never came.
 fn give<E: Engine>(engine: &E, changes: &Batch, through: u64, config: JournalConfig) -> Result<(), EngineError> {
     let mut part = Batch::default();
     let mut part_bytes = 0;
-    for (key, change) in changes.changes_from(&[], &[]) {
+    for (key, change) in changes.changes_from(&[], &[]).filter(|(key, _)| *key != STATE) {
         part_bytes += key.len() + change.map_or(0, <[u8]>::len);
         match change {
             Some(value) => part.put(key.to_vec(), value.to_vec()),
@@ -231,6 +238,9 @@ fn give<E: Engine>(engine: &E, changes: &Batch, through: u64, config: JournalCon
             engine.commit(std::mem::take(&mut part))?;
             part_bytes = 0;
         }
+    }
+    if let Some(Some(state)) = changes.get(STATE) {
+        part.put(STATE.to_vec(), state.clone());
     }
     part.put(JOURNAL.to_vec(), value::encode_journal(JOURNAL, through));
     engine.commit(part)
