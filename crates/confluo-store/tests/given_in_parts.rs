@@ -59,7 +59,7 @@ impl Engine for Disk {
 #[test]
 fn some_parts_of_a_lost_file_are_reported() {
     for is_new in [true, false] {
-        let most = (0..).find(|parts| !is_cut_after(*parts, is_new)).unwrap();
+        let most = (0..100).find(|parts| !is_cut_after(*parts, is_new)).unwrap();
         assert!(most > 10, "the file is given in parts: {most}");
     }
 }
