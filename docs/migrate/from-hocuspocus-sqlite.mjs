@@ -4,9 +4,9 @@ import { fromTo, updateFiles } from './update-files.mjs'
 
 const [from, to] = fromTo()
 const database = new Database(from, { readonly: true, fileMustExist: true })
+const names = database.prepare('SELECT name FROM documents ORDER BY name').pluck().all()
+const data = database.prepare('SELECT data FROM documents WHERE name = ?').pluck()
 const files = updateFiles(to)
-for (const { name, data } of database.prepare('SELECT name, data FROM documents ORDER BY name').iterate()) {
-  files.add(name, [data])
-}
+for (const name of names) await files.add(name, () => [data.get(name)])
 database.close()
 files.finish()

@@ -1,19 +1,40 @@
 // From the folder that y-websocket-server was given as YPERSISTENCE. The server must be stopped.
-import { LeveldbPersistence } from 'y-leveldb'
-import * as Y from 'yjs'
+//
+// The updates are read below `LeveldbPersistence`: its `getYDoc` writes to the store once a document has 500 updates.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Level } from 'level'
+import { getAllDocsKeys, getLevelUpdates, keyEncoding } from 'y-leveldb'
 import { fromTo, updateFiles } from './update-files.mjs'
 
-/** That server took the path of the request as the name, undecoded; Confluo decodes it once, and a stray `%` stays itself. */
+// A byte order mark is part of a name.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * That server took the path of the request as the name, undecoded. Confluo takes one `sync/` from its front and then decodes the rest
+ * once, where a stray `%` stays itself (rule AD2): `sync%2Fa` is the document `sync/a`.
+ */
 const decodeName = (path) => {
-  const bytes = path.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString())
-  return bytes.replace(/^sync\//, '')
+  const characters = Buffer.from(path.replace(/^sync\//, '')).toString('latin1')
+  const bytes = characters.replace(/%([0-9a-f]{2})/gi, (_, digits) => String.fromCharCode(parseInt(digits, 16)))
+  try {
+    return utf8.decode(Buffer.from(bytes, 'latin1'))
+  } catch {
+    throw new Error('its name is not UTF-8, and Confluo has no such names')
+  }
 }
 
 const [from, to] = fromTo()
-const store = new LeveldbPersistence(from)
-const files = updateFiles(to)
-for (const name of await store.getAllDocNames()) {
-  files.add(decodeName(name), [Y.encodeStateAsUpdate(await store.getYDoc(name))])
+if (!existsSync(join(from, 'CURRENT'))) {
+  // LevelDB would make one.
+  console.error(`there is no LevelDB store in ${from}: one has a file named CURRENT`)
+  process.exit(2)
 }
-await store.destroy()
+const store = new Level(from, { keyEncoding, valueEncoding: 'buffer' })
+await store.open()
+const files = updateFiles(to)
+for (const [, name] of await getAllDocsKeys(store)) {
+  await files.add(name, () => getLevelUpdates(store, name), decodeName)
+}
+await store.close()
 files.finish()

@@ -10,7 +10,8 @@ import { fromTo, updateFiles } from './update-files.mjs'
 const STATE = 0
 const UPDATE = 2
 
-const readEntries = (file, bytes) => {
+const readEntries = (file) => {
+  const bytes = readFileSync(file)
   let position = 0
   const take = (length) => {
     if (position + length > bytes.length) throw new Error(`${file} is not a data.ysweet of y-sweet`)
@@ -24,13 +25,16 @@ const readEntries = (file, bytes) => {
   return entries
 }
 
-const isOf = (key, kinds) => key[0] === 0 && key[1] === 1 && kinds.includes(key[6])
+const isUpdate = ([key]) => key[0] === 0 && key[1] === 1 && [STATE, UPDATE].includes(key[6])
+
+const readUpdates = (file) => {
+  const entries = readEntries(file).filter(isUpdate)
+  return entries.sort(([a], [b]) => Buffer.compare(a, b)).map(([, update]) => update)
+}
 
 const [from, to] = fromTo()
 const files = updateFiles(to)
 for (const { name } of readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
-  const file = join(from, name, 'data.ysweet')
-  const entries = readEntries(file, readFileSync(file)).filter(([key]) => isOf(key, [STATE, UPDATE]))
-  files.add(name, entries.sort(([a], [b]) => Buffer.compare(a, b)).map(([, update]) => update))
+  await files.add(name, () => readUpdates(join(from, name, 'data.ysweet')))
 }
 files.finish()

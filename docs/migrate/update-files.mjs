@@ -6,28 +6,52 @@ import * as Y from 'yjs'
 // eslint-disable-next-line no-control-regex
 const hasControlCharacters = (name) => /[\u0000-\u001f\u007f-\u009f]/.test(name)
 
+const checkName = (name) => {
+  if (name === '' || Buffer.byteLength(name) > 512 || hasControlCharacters(name)) throw new Error('Confluo has no such names')
+}
+
+/** The state that these updates make, as one update. */
+const merge = (updates) => {
+  const doc = new Y.Doc({ gc: false })
+  for (const update of updates) {
+    try {
+      Y.applyUpdate(doc, update)
+    } catch (error) {
+      throw new Error(`what is stored is no Yjs update (${error.message})`)
+    }
+  }
+  if (doc.store.pendingStructs || doc.store.pendingDs) throw new Error('some of its updates are missing, so it is not whole')
+  return Y.encodeStateAsUpdate(doc)
+}
+
 export const updateFiles = (folder) => {
   mkdirSync(folder, { recursive: true })
   const lines = []
+  const taken = new Map()
   let skipped = 0
+  const move = async (oldName, read, toName) => {
+    const name = toName(oldName)
+    checkName(name)
+    // Two documents there, one here: importing both would merge them, which nobody could undo.
+    if (taken.has(name)) throw new Error(`in Confluo it would be the same document as ${JSON.stringify(taken.get(name))}`)
+    const state = merge(await read())
+    const file = `${String(lines.length + 1).padStart(6, '0')}.yjs`
+    writeFileSync(join(folder, file), state)
+    lines.push(`${file}\t${name}\n`)
+    taken.set(name, oldName)
+  }
   return {
-    /** Adds a document of updates (V1), oldest first. They are merged, and must leave nothing open. */
-    add (name, updates) {
-      const doc = new Y.Doc({ gc: false })
-      updates.forEach((update) => Y.applyUpdate(doc, update))
-      const problem =
-        name === '' || Buffer.byteLength(name) > 512 || hasControlCharacters(name) ? 'Confluo has no such names'
-        : doc.store.pendingStructs || doc.store.pendingDs ? 'some of its updates are missing, so it is not whole'
-        : null
-      if (problem) {
-        console.error(`skipped ${JSON.stringify(name)}: ${problem}`)
+    /**
+     * Adds a document. `read` gives its updates (V1), oldest first, which are merged and must leave nothing open; `toName` makes
+     * Confluo's name of the old one. A document for which any of this fails is named and skipped; the rest goes on.
+     */
+    async add (oldName, read, toName = (name) => name) {
+      try {
+        await move(oldName, read, toName)
+      } catch (error) {
+        console.error(`skipped ${JSON.stringify(oldName)}: ${error.message}`)
         skipped++
-        return
       }
-      const file = `${String(lines.length + 1).padStart(6, '0')}.yjs`
-      writeFileSync(join(folder, file), Y.encodeStateAsUpdate(doc))
-      lines.push(`${file}\t${name}\n`)
-      doc.destroy()
     },
     /** Writes the list; the process then ends with 1 if a document was skipped. */
     finish () {

@@ -1,15 +1,16 @@
-// The recipes of docs/migrate.md, against stores that the old servers' own packages wrote, and into the real `confluo doc import`.
+// The recipes of docs/migrate.md: from stores that y-leveldb and Hocuspocus's extension wrote, or that are laid out here as y-sweet (a
+// program in Rust) writes them, into the real `confluo doc import`.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { delimiter, join, resolve } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { SQLite } from '@hocuspocus/extension-sqlite'
-import { LeveldbPersistence } from 'y-leveldb'
+import { LeveldbPersistence, getLevelUpdates } from 'y-leveldb'
 import * as Y from 'yjs'
 import { join as joinDocument } from './harness/clients.mjs'
-import { findBinary, isReference, startServer, temporaryFolder } from './harness/server.mjs'
+import { confluoOnly, findBinary, isReference, startServer, temporaryFolder } from './harness/server.mjs'
 
 const recipes = fileURLToPath(new URL('../../docs/migrate/', import.meta.url))
 
@@ -127,30 +128,152 @@ test("from y-sweet's folder", async (t) => {
   await checkMoved(t, to, moved)
 })
 
-test('what cannot be moved is named, and the rest is moved', async (t) => {
-  const [from, to] = [temporaryFolder(t), temporaryFolder(t)]
-  const store = new LeveldbPersistence(from)
-  const whole = makeDoc('whole')
-  await store.storeUpdate('whole', Y.encodeStateAsUpdate(whole))
-  await store.storeUpdate('x'.repeat(600), Y.encodeStateAsUpdate(whole))
-  const gap = []
-  const broken = new Y.Doc()
-  broken.on('update', (update) => gap.push(update))
-  for (const word of ['one', 'two', 'three']) broken.getText('text').insert(0, word)
-  for (const update of [gap[0], gap[2]]) await store.storeUpdate('broken', update)
-  await store.destroy()
-  assert.throws(() => runRecipe(t, 'from-y-leveldb.mjs', from, to), (error) => {
-    assert.equal(error.status, 1)
-    assert.match(error.stderr, /skipped "x{600}"/)
-    assert.match(error.stderr, /skipped "broken": some of its updates are missing/)
+/** The recipe ends with 1, says each of `problems`, and moves those named in `moved` all the same. */
+const checkSkipped = (t, script, from, moved, problems) => {
+  const to = temporaryFolder(t)
+  assert.throws(() => runRecipe(t, script, from, to), ({ status, stdout, stderr }) => {
+    assert.equal(status, 1, stderr)
+    problems.forEach((problem) => assert.match(stderr, problem))
+    assert.match(stdout, new RegExp(`^${moved.length} documents in .*, ${problems.length} skipped`))
+    assert.doesNotMatch(stderr, /node:internal/)
     return true
   })
-  assert.deepEqual(readList(to).map(([, name]) => name), ['whole'])
+  assert.deepEqual(readList(to).map(([, name]) => name), moved)
+}
+
+const whole = Buffer.from(Y.encodeStateAsUpdate(makeDoc('whole')))
+
+/** All but the second of three updates. */
+const withGap = () => {
+  const updates = []
+  const doc = new Y.Doc()
+  doc.on('update', (update) => updates.push(update))
+  for (const word of ['one', 'two', 'three']) doc.getText('text').insert(0, word)
+  return [updates[0], updates[2]]
+}
+
+const writeLevelDb = async (folder, updatesOfName) => {
+  const store = new LeveldbPersistence(folder)
+  for (const [name, updates] of Object.entries(updatesOfName)) {
+    for (const update of updates) await store.storeUpdate(name, update)
+  }
+  await store.destroy()
+}
+
+test('what cannot be moved from y-leveldb is named, and the rest is moved', async (t) => {
+  const from = temporaryFolder(t)
+  const garbled = [whole, Buffer.from('garbage')]
+  await writeLevelDb(from, { first: [whole], garbled, gap: withGap(), last: [whole], ['x'.repeat(600)]: [whole] })
+  checkSkipped(t, 'from-y-leveldb.mjs', from, ['last', 'first'], [
+    /skipped "garbled": what is stored is no Yjs update/,
+    /skipped "gap": some of its updates are missing/,
+    /skipped "x{600}": Confluo has no such names/
+  ])
 })
 
-test('a file that is no data.ysweet is refused, not misread', async (t) => {
+test('ad2_ names of y-leveldb are decoded as the server decodes paths', async (t) => {
   const [from, to] = [temporaryFolder(t), temporaryFolder(t)]
-  mkdirSync(join(from, 'cbor'))
+  const names = {
+    'sync/a': 'a',
+    'sync%2Fa': 'sync/a',
+    'sync/sync/b': 'sync/b',
+    '100%': '100%',
+    'a%2520b': 'a%20b',
+    'm%C3%BC': 'mü',
+    '%EF%BB%BFc': '\ufeffc'
+  }
+  await writeLevelDb(from, Object.fromEntries(Object.keys(names).map((name) => [name, [whole]])))
+  runRecipe(t, 'from-y-leveldb.mjs', from, to)
+  assert.deepEqual(readList(to).map(([, name]) => name).sort(), Object.values(names).sort())
+})
+
+test('names of y-leveldb that are no UTF-8, or would be one document in Confluo, are not moved', async (t) => {
+  const from = temporaryFolder(t)
+  await writeLevelDb(from, { '%ff': [whole], 'a%e2%28b': [whole], b: [whole], 'sync/b': [whole] })
+  checkSkipped(t, 'from-y-leveldb.mjs', from, ['b'], [
+    /skipped "%ff": its name is not UTF-8/,
+    /skipped "a%e2%28b": its name is not UTF-8/,
+    /skipped "sync\/b": in Confluo it would be the same document as "b"/
+  ])
+})
+
+test('nothing is written to a y-leveldb store, also not where a document has hundreds of updates', async (t) => {
+  const [from, to, missing] = [temporaryFolder(t), temporaryFolder(t), join(temporaryFolder(t), 'misspelt')]
+  const updates = []
+  const doc = new Y.Doc()
+  doc.on('update', (update) => updates.push(update))
+  for (let letter = 0; letter < 502; letter++) doc.getText('text').insert(letter, 'x')
+  await writeLevelDb(from, { long: updates })
+  runRecipe(t, 'from-y-leveldb.mjs', from, to)
+  const store = new LeveldbPersistence(from)
+  const stored = await store._transact((level) => getLevelUpdates(level, 'long'))
+  await store.destroy()
+  assert.equal(stored.length, 502)
+  assert.throws(() => runRecipe(t, 'from-y-leveldb.mjs', missing, to), /there is no LevelDB store in/)
+  assert.equal(existsSync(missing), false)
+})
+
+test('what cannot be moved from Hocuspocus is named, and the rest is moved', async (t) => {
+  const from = join(temporaryFolder(t), 'db.sqlite')
+  const extension = new SQLite({ database: from })
+  await extension.onConfigure()
+  const rows = { first: whole, empty: Buffer.alloc(0), garbage: Buffer.from('garbage'), last: whole, '': whole, 'line\nbreak': whole }
+  for (const [documentName, state] of Object.entries(rows)) await extension.configuration.store({ documentName, state })
+  extension.db.close()
+  checkSkipped(t, 'from-hocuspocus-sqlite.mjs', from, ['first', 'last'], [
+    /skipped "": Confluo has no such names/,
+    /skipped "empty": what is stored is no Yjs update/,
+    /skipped "garbage": what is stored is no Yjs update/,
+    /skipped "line\\nbreak": Confluo has no such names/
+  ])
+})
+
+test('a file that is no data.ysweet is refused by name, not misread, and the rest is moved', async (t) => {
+  const from = temporaryFolder(t)
+  for (const name of ['cbor', 'nothing']) mkdirSync(join(from, name))
   writeFileSync(join(from, 'cbor', 'data.ysweet'), Buffer.from('a56776657273696f6e', 'hex'))
-  assert.throws(() => runRecipe(t, 'from-y-sweet.mjs', from, to), /not a data\.ysweet/)
+  for (const name of ['able', 'zebra']) writeYSweet(join(from, name), whole, [])
+  writeYSweet(join(from, 'garbage'), Buffer.from('garbage'), [])
+  checkSkipped(t, 'from-y-sweet.mjs', from, ['able', 'zebra'], [
+    /skipped "cbor": .*is not a data\.ysweet/,
+    /skipped "garbage": what is stored is no Yjs update/,
+    /skipped "nothing": .*no such file/
+  ])
+})
+
+/** The commands of docs/migrate.md that import, with this data folder. */
+const importCommands = (dataDir) => {
+  const page = readFileSync(join(recipes, '../migrate.md'), 'utf8')
+  const [commands] = [...page.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block).filter((block) => block.includes('while IFS'))
+  const data = /^data=\S+/m
+  assert.match(commands, data)
+  return commands.replace(data, `data='${dataDir}'`)
+}
+
+test('the commands of the page import every name, and say which document Confluo refuses', confluoOnly, async (t) => {
+  const [folder, dataDir] = [temporaryFolder(t), temporaryFolder(t)]
+  const names = ['-dash', '--replace', '--', '-', '*', '$(touch made)', '`touch made`', '; touch made', ' spaces  around ', 'back\\slash\\n']
+  const moved = made(Object.fromEntries(names.map((name) => [name, `this is ${name}`])))
+  const hook = new Y.Doc()
+  hook.getXmlFragment('xml').insert(0, [new Y.XmlHook('custom')])
+  mkdirSync(join(folder, 'export'))
+  const list = Object.entries({ '-refused\\n': hook, ...moved }).map(([name, doc], place) => {
+    writeFileSync(join(folder, 'export', `${place}.yjs`), Y.encodeStateAsUpdate(doc))
+    return `${place}.yjs\t${name}\n`
+  })
+  writeFileSync(join(folder, 'export', 'documents.tsv'), list.join(''))
+  const programs = temporaryFolder(t)
+  symlinkSync(resolve(findBinary()), join(programs, 'confluo'))
+  const env = { ...process.env, PATH: `${programs}${delimiter}${process.env.PATH}` }
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', importCommands(dataDir)], { cwd: folder, env, encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(stderr.match(/^failed: .*$/gm), ['failed: -refused\\n'], stderr)
+  assert.match(stderr, /XmlHook/)
+  assert.deepEqual(readdirSync(folder), ['export'], 'nothing in a name was run')
+  for (const name of names) assert.ok(stdout.includes(`  ${name}\n`), `${name} in ${stdout}`)
+  const { url } = await startServer(t, { dataDir })
+  for (const [name, doc] of Object.entries(moved)) {
+    const here = await joinDocument(t, url, encodeURIComponent(name))
+    assert.deepEqual(here.text.toDelta(), doc.getText('text').toDelta(), name)
+  }
 })
