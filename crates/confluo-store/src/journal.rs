@@ -10,7 +10,8 @@
 //! 4. Opening gives the engine all frames that it has not, then begins with new files; closing leaves none.
 //!
 //! Until the engine has the number, reads find all that it was given in a layer, and a crash leaves all of it in a file: so
-//! that it has only some of it is never seen.
+//! that it has only some of it is never seen. Unless two things fail: a hand-over that stops half-way, and the file, damaged
+//! before it could be given again. Then the counters, which are given last, are behind the watermark, and the store says so.
 //!
 //! Invariants: a file is written over only when the engine has all of it on disk; frames are numbered without a hole, so an
 //! engine that lost what the journal continues is seen; nothing is appended to a file after an error, or after a crash, since

@@ -298,6 +298,56 @@ fn whichever_commit_fails_behind_the_journal_nothing_acknowledged_is_lost() {
     }
 }
 
+/// The engine has taken some of what was sealed when the process dies, and then the journal, which has the rest, is damaged:
+/// the one way in which the engine shows some of a file and not all.
+#[test]
+fn what_a_damaged_journal_lost_after_a_hand_over_that_failed_is_never_missing_in_silence() {
+    const LAST: u64 = 24;
+    let names = ["a", "b", "c"];
+    let config = JournalConfig { seal_bytes: 12_000, syncs: false };
+    let mut losses = 0;
+    for (fail_at, flip_at) in
+        (4..20_u64).step_by(5).flat_map(|fail_at| (0..14_000).step_by(1_400).map(move |at| (fail_at, at)))
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let watermark = dir.path().join("watermark");
+        let disk = Disk::default();
+        disk.0.fail_at.store(fail_at, Ordering::Relaxed);
+        let open =
+            |disk: &Disk| EngineStore::open(Journaled::open(disk.clone(), dir.path(), config)?, Some(&watermark));
+        let store = open(&disk).unwrap();
+        let mut acknowledged = [0; 3];
+        let mut order = (0..3 * LAST).map(|turn| (turn % 3) as usize);
+        // Until the engine's failure is told.
+        while let Some(at) = order.next()
+            && store.append(&[append(names[at], acknowledged[at] + 1, 500)]).is_ok()
+        {
+            acknowledged[at] += 1;
+        }
+        let disk = disk.after_kill();
+        std::mem::forget(store);
+        for file in ["journal-0", "journal-1"].map(|file| dir.path().join(file)) {
+            if let Ok(mut bytes) = fs::read(&file) {
+                bytes[flip_at] ^= 4;
+                fs::write(file, bytes).unwrap();
+            }
+        }
+        let Ok(store) = open(&disk) else { continue };
+        for (at, document) in names.into_iter().enumerate() {
+            let loaded = store.load(&name(document));
+            let is_reported = !store.stats().findings.is_empty()
+                || loaded.as_ref().map_or(true, |it| it.as_ref().is_some_and(|it| !it.set_aside.is_empty()));
+            let head = loaded.as_ref().map_or(0, |loaded| loaded.as_ref().map_or(0, |loaded| loaded.head.0));
+            let is_whole = loaded.is_ok_and(|loaded| loaded == (head > 0).then(|| expected(document, head, 0, 500)));
+            if !is_whole || head < acknowledged[at] {
+                losses += 1;
+                assert!(is_reported, "{fail_at}, {flip_at}: {document} has {head} of {acknowledged:?}");
+            }
+        }
+    }
+    assert!(losses > 20, "the damage hits what counts: {losses}");
+}
+
 #[test]
 fn the_engine_takes_many_commits_at_once() {
     let dir = tempfile::tempdir().unwrap();
