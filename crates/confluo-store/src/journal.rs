@@ -34,7 +34,7 @@ use crate::{
     value,
 };
 use file::JournalFiles;
-use layers::Layers;
+use layers::{Layers, Sealed};
 
 /// At this much a commit waits for the engine: it takes less than comes in.
 const MOST_BYTES: usize = 32 << 20;
@@ -90,7 +90,7 @@ impl<E: Engine> Journaled<E> {
     /// Puts a journal in `dir`, the engine's own folder, before an open engine; gives the engine what an earlier process left
     /// in it.
     pub fn open(engine: E, dir: &Path, config: JournalConfig) -> Result<Self, EngineError> {
-        let files = recover(&engine, dir, config)?;
+        let files = Found::read(&engine, dir)?.give(&engine, dir, config)?;
         let shared = Arc::new(Shared {
             engine,
             dir: dir.to_owned(),
@@ -141,8 +141,11 @@ impl<E: Engine> Engine for Journaled<E> {
         *files = None;
         self.shared.wait_for_checkpoint().failure = None;
         self.shared.engine.reopen()?;
+        let found = Found::read(&self.shared.engine, &self.shared.dir)?;
+        // The engine takes them in parts, which readers must not see, and perhaps not to the end.
+        self.shared.write_layers().set(Arc::clone(&found.sealed));
+        *files = Some(found.give(&self.shared.engine, &self.shared.dir, self.shared.config)?);
         *self.shared.write_layers() = Layers::default();
-        *files = Some(recover(&self.shared.engine, &self.shared.dir, self.shared.config)?);
         Ok(())
     }
 
@@ -247,30 +250,44 @@ fn give<E: Engine>(engine: &E, changes: &Batch, through: u64, config: JournalCon
     engine.commit(part)
 }
 
-/// Gives the engine what the journal has and it has not, and makes the journal empty. Frames that do not follow what the engine
-/// has are kept in a file aside: commits before them are lost, which [`crate::watermark`] tells.
-fn recover<E: Engine>(engine: &E, dir: &Path, config: JournalConfig) -> Result<JournalFiles, EngineError> {
-    let taken = match engine.get(JOURNAL)? {
-        Some(sealed) => value::decode_journal(JOURNAL, &sealed)
-            .map_err(|_| EngineError::Damaged("its place in the journal is unreadable".into()))?,
-        None => 0,
-    };
-    let mut changes = Batch::default();
-    let mut through = taken;
-    let mut frames = file::read_frames(dir)?;
-    frames.retain(|frame| frame.number > taken);
-    for frame in frames {
-        if frame.number != through + 1 {
-            file::set_aside(dir).map_err(EngineError::Io)?;
-            break;
+/// What the journal has and the engine has not.
+struct Found {
+    taken: u64,
+    sealed: Arc<Sealed>,
+}
+
+impl Found {
+    /// Frames that do not follow what the engine has are kept in a file aside: commits before them are lost, which
+    /// [`crate::watermark`] tells.
+    fn read<E: Engine>(engine: &E, dir: &Path) -> Result<Self, EngineError> {
+        let taken = match engine.get(JOURNAL)? {
+            Some(sealed) => value::decode_journal(JOURNAL, &sealed)
+                .map_err(|_| EngineError::Damaged("its place in the journal is unreadable".into()))?,
+            None => 0,
+        };
+        let mut changes = Batch::default();
+        let mut through = taken;
+        let mut frames = file::read_frames(dir)?;
+        frames.retain(|frame| frame.number > taken);
+        for frame in frames {
+            if frame.number != through + 1 {
+                file::set_aside(dir).map_err(EngineError::Io)?;
+                break;
+            }
+            through = frame.number;
+            changes.merge(frame.changes);
         }
-        through = frame.number;
-        changes.merge(frame.changes);
+        Ok(Self { taken, sealed: Arc::new(Sealed { changes, through }) })
     }
-    if through > taken {
-        give(engine, &changes, through, config)?;
+
+    /// Gives it to the engine, and makes the journal empty.
+    fn give<E: Engine>(&self, engine: &E, dir: &Path, config: JournalConfig) -> Result<JournalFiles, EngineError> {
+        let Sealed { changes, through } = &*self.sealed;
+        if *through > self.taken {
+            give(engine, changes, *through, config)?;
+        }
+        JournalFiles::begin(dir, *through, config.syncs).map_err(EngineError::Io)
     }
-    JournalFiles::begin(dir, through, config.syncs).map_err(EngineError::Io)
 }
 
 impl<E: Engine> Drop for Journaled<E> {

@@ -298,6 +298,36 @@ fn whichever_commit_fails_behind_the_journal_nothing_acknowledged_is_lost() {
     }
 }
 
+/// The engine refuses what the journal has, and then the journal cannot be read either.
+#[test]
+fn while_reopening_fails_reads_find_all_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (disk, mut random, mut model) = (Disk::default(), Random(5), Pairs::new());
+    let journaled = Journaled::open(disk.clone(), dir.path(), UNSYNCED).unwrap();
+    for _ in 0..20 {
+        let (batch, changes) = random.batch(30_000);
+        journaled.commit(batch).unwrap();
+        apply(&mut model, changes);
+    }
+    for part in [1, 3] {
+        disk.0.fail_at.store(disk.0.commits.load(Ordering::Relaxed) + part, Ordering::Relaxed);
+        assert!(journaled.reopen().is_err());
+        assert!(pairs(&journaled) == model, "the engine refuses part {part}");
+    }
+    let (file, hidden) = (dir.path().join("journal-0"), dir.path().join("hidden"));
+    fs::rename(&file, &hidden).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert!(journaled.reopen().is_err());
+    assert!(pairs(&journaled) == model, "the journal cannot be read");
+    assert!(journaled.commit(random.batch(10).0).is_err(), "nothing is taken before it was reopened");
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&hidden, &file).unwrap();
+    journaled.reopen().unwrap();
+    assert!(pairs(&journaled) == model);
+    drop(journaled);
+    assert!(pairs(&disk) == model);
+}
+
 /// The engine has taken some of what was sealed when the process dies, and then the journal, which has the rest, is damaged:
 /// the one way in which the engine shows some of a file and not all.
 #[test]

@@ -27,6 +27,11 @@ impl Layers {
         self.sealed = Some(Arc::new(Sealed { changes: std::mem::take(&mut self.active), through }));
     }
 
+    /// There are these changes, and no others.
+    pub(super) fn set(&mut self, sealed: Arc<Sealed>) {
+        *self = Self { active: Batch::default(), sealed: Some(sealed) };
+    }
+
     /// The newest change of a key, if there is one.
     pub(super) fn get(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
         let in_sealed = || self.sealed.as_ref().and_then(|sealed| sealed.changes.get(key));
