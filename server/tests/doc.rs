@@ -170,6 +170,25 @@ fn an_import_that_replaces_starts_a_new_lineage() {
 }
 
 #[test]
+fn a_replacement_that_does_not_fit_leaves_the_old_document() {
+    let place = Place::new();
+    let old = fixtures::document("text-plain");
+    let (small, big) = (place.file("small", &old.v1.0), place.file("big", &text_update(&"x".repeat(8 << 20))));
+    // Of files of at most some 4.5 MiB, as if the disk were full beyond them. sled begins with one of 16 MiB.
+    let confluo = |arguments: &[&str]| {
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "trap '' XFSZ; ulimit -f 9000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_confluo")]);
+        limited.args(arguments).arg("--data-dir").arg(place.data());
+        limited.env_clear().env("CONFLUO__STORE__ENGINE", "redb").output().unwrap()
+    };
+    assert!(confluo(&["doc", "import", "a", &small]).status.success());
+    let refused = confluo(&["doc", "import", "a", &big, "--replace"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("File too large"), "{refused:?}");
+    let kept = confluo(&["doc", "export", "a"]).stdout;
+    assert_eq!(Content::of_updates(&[UpdateV1(kept.into())]), Content::of_updates(&[old.v1]));
+}
+
+#[test]
 fn an_update_comes_by_standard_input_too() {
     let place = Place::new();
     let fixture = fixtures::document("map-nested");

@@ -43,6 +43,7 @@ pub const RULES: &[(&str, Check)] = &[
     ("lists go in order, by prefix and by pages", lists_are_paged),
     ("names of any kind do not mix", names_do_not_mix),
     ("an imported document keeps its seqs, and none is overwritten", imports_keep_seqs),
+    ("a replacement takes the place of whatever is there", replacements_take_the_place),
     ("a copy is the same", copies_are_the_same),
     ("statistics tell what is there", statistics),
     ("appends and compactions in a race lose nothing", races_lose_nothing),
@@ -272,6 +273,27 @@ fn imports_keep_seqs(subject: &mut dyn Subject) {
         assert_eq!(load(&*store, document), Some(expected(document, head + 1, through, length)));
     }
     assert_eq!(store.stats().documents, 3);
+}
+
+fn replacements_take_the_place(subject: &mut dyn Subject) {
+    let store = subject.open();
+    fill(&*store, "a", 1..=5, 200_000);
+    store.compact(&name("a"), snapshot(3, 200_000)).expect("within range");
+    fill(&*store, "ab", 1..=1, 10);
+    let unordered = StoredDocument { head: Seq(1), ..expected("a", 2, 0, 10) };
+    assert!(matches!(store.replace(&name("a"), &unordered), Err(StoreError::SeqConflict { .. })));
+    assert_eq!(load(&*store, "a"), Some(expected("a", 5, 3, 200_000)), "what is refused changes nothing");
+    for (document, head, through, length) in [("a", 2, 0, 700_000), ("a", 12, 10, 10), ("new", 3, 3, 3_000_000)] {
+        let whole = StoredDocument { lineage: LineageId([9; 16]), ..expected(document, head, through, length) };
+        store.replace(&name(document), &whole).expect("it fits");
+        assert_eq!(load(&*store, document), Some(whole));
+        let next = Append { lineage: LineageId([9; 16]), ..append(document, head + 1, 10) };
+        store.append(&[next]).expect("it follows");
+    }
+    drop(store);
+    let store = subject.open();
+    let heads = ["a", "ab", "new"].map(|document| load(&*store, document).map(|loaded| loaded.head.0));
+    assert_eq!((heads, store.stats().documents), ([Some(13), Some(1), Some(4)], 3));
 }
 
 fn copies_are_the_same(subject: &mut dyn Subject) {

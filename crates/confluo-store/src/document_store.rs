@@ -36,6 +36,10 @@ pub trait DocumentStore: Send + Sync + 'static {
     /// Writes a whole document with the seqs it had elsewhere; refused if there is one of that name.
     fn import(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError>;
 
+    /// As [`DocumentStore::import`], in the place of the document of that name if there is one: whatever fails, there is the
+    /// old document or the new one, whole.
+    fn replace(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError>;
+
     /// Removes the document; `false` if there was none.
     fn delete(&self, name: &DocumentName) -> Result<bool, StoreError>;
 

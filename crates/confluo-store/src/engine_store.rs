@@ -178,6 +178,10 @@ impl<E: Engine> DocumentStore for EngineStore<E> {
         write::import(self, name, document)
     }
 
+    fn replace(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError> {
+        write::replace(self, name, document)
+    }
+
     fn delete(&self, name: &DocumentName) -> Result<bool, StoreError> {
         write::delete(self, name)
     }

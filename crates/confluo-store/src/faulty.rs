@@ -168,6 +168,10 @@ impl<S: DocumentStore> DocumentStore for FaultyStore<S> {
         self.write(|inner| inner.import(name, document), |_| Ok(()))
     }
 
+    fn replace(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError> {
+        self.write(|inner| inner.replace(name, document), |_| Ok(()))
+    }
+
     fn delete(&self, name: &DocumentName) -> Result<bool, StoreError> {
         self.write(|inner| inner.delete(name), |_| Ok(()))
     }
@@ -214,6 +218,10 @@ impl<S: DocumentStore> DocumentStore for Arc<FaultyStore<S>> {
 
     fn import(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError> {
         (**self).import(name, document)
+    }
+
+    fn replace(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError> {
+        (**self).replace(name, document)
     }
 
     fn delete(&self, name: &DocumentName) -> Result<bool, StoreError> {

@@ -63,6 +63,7 @@ const SCENARIO: &[Step] = &[
     (|store| store.compact(&name("a"), snapshot(3, LENGTH)), (3, 3)),
     (|store| store.delete(&name("a")).map(|_| ()), (0, 0)),
     (|store| store.import(&name("a"), &expected("a", 3, 2, LENGTH)), (3, 2)),
+    (|store| store.replace(&name("a"), &expected("a", 4, 3, LENGTH)), (4, 3)),
 ];
 
 /// Runs the scenario with one failing commit; false once the number lies beyond its end.

@@ -134,6 +134,10 @@ impl DocumentStore for WatchedStore {
         self.inner.import(name, document)
     }
 
+    fn replace(&self, name: &DocumentName, document: &StoredDocument) -> Result<(), StoreError> {
+        self.inner.replace(name, document)
+    }
+
     fn delete(&self, name: &DocumentName) -> Result<bool, StoreError> {
         self.inner.delete(name)
     }

@@ -10,8 +10,16 @@ const RECORD_BYTES: usize = 200_000;
 /// How to open the store under test in a folder.
 pub type Open = fn(dir: &Path) -> Result<Arc<dyn DocumentStore>, StoreError>;
 
+/// Makes the document `a` longer by one record, to this head.
+type Grow = fn(&dyn DocumentStore, head: u64) -> Result<(), StoreError>;
+
 /// Fills a small disk, looks, makes room, and goes on. Mounts a tmpfs, and so needs root.
 pub fn check(open: Open) {
+    check_growing(open, |store, head| store.append(&[append("a", head, RECORD_BYTES)]));
+    check_growing(open, |store, head| store.replace(&name("a"), &expected("a", head, 0, RECORD_BYTES)));
+}
+
+fn check_growing(open: Open, grow: Grow) {
     let work = tempfile::tempdir().expect("a scratch folder");
     let disk = Disk::mount(work.path());
     let ballast = disk.0.join("ballast");
@@ -19,7 +27,7 @@ pub fn check(open: Open) {
     let store = open(&disk.0.join("data")).expect("an empty folder opens");
     let mut head = 0;
     let error = loop {
-        match store.append(&[append("a", head + 1, RECORD_BYTES)]) {
+        match grow(&*store, head + 1) {
             Ok(()) => head += 1,
             Err(error) => break error,
         }
@@ -37,10 +45,10 @@ pub fn check(open: Open) {
     store.reopen().expect("there is room again");
     assert_eq!((store.stats().unhealthy, store.stats().findings), (None, Vec::new()));
     let loaded = store.load(&name("a")).expect("it is in service").expect("it is there");
-    // The record that failed may be there: it was written, only not acknowledged.
+    // What failed may be there: it was written, only not acknowledged.
     assert!((head..=head + 1).contains(&loaded.head.0), "{head} were acknowledged and {} are there", loaded.head.0);
     assert_eq!(loaded, expected("a", loaded.head.0, 0, RECORD_BYTES));
-    store.append(&[append("a", loaded.head.0 + 1, RECORD_BYTES)]).expect("there is room again");
+    grow(&*store, loaded.head.0 + 1).expect("there is room again");
 }
 
 /// A mounted tmpfs; unmounted when dropped.

@@ -1,5 +1,5 @@
 //! One call of the engine fails, and each call of a store's life takes its turn: opening, reading, appending, compacting,
-//! deleting, importing, reopening. Nothing acknowledged is lost, and no mixture is ever seen.
+//! deleting, importing, replacing, reopening. Nothing acknowledged is lost, and no mixture is ever seen.
 
 use std::{
     fs,
@@ -104,7 +104,8 @@ const LIFE: &[(Act, Shape)] = &[
     (|store| store.compact(&name("a"), snapshot(3, SNAPSHOT_BYTES)), (3, 3)),
     (|store| store.delete(&name("a")).map(|_| ()), (0, 0)),
     (|store| store.import(&name("a"), &whole(3, 2)), (3, 2)),
-    (|store| store.list("", None, 10).map(|_| ()), (3, 2)),
+    (|store| store.replace(&name("a"), &whole(4, 3)), (4, 3)),
+    (|store| store.list("", None, 10).map(|_| ()), (4, 3)),
 ];
 
 /// Lets every call fail in turn. `open` opens the engine in a folder, or opens it again.

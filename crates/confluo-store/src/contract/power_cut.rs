@@ -11,6 +11,8 @@
 //!
 //! This models a disk that keeps all it was given, in order; one that lies about its cache is not modelled.
 
+mod steps;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -22,14 +24,13 @@ use std::{
     time::Duration,
 };
 
-use confluo_protocol::{LineageId, Seq};
+use steps::{DOCUMENTS, Random, Steps};
 
-use super::{append, name, noise, snapshot};
-use crate::{Append, DocumentStore, MemoryStore, Record, StoreError};
+use super::name;
+use crate::{DocumentStore, MemoryStore, StoreError};
 
 const IMAGE_BYTES: u64 = 192 * 1024 * 1024;
 const CUTS_PER_IMAGE: usize = 8;
-const DOCUMENTS: u64 = 5;
 
 /// How to open the store under test in a folder; `syncs` is false for the control, which must lose something.
 pub type Open = fn(dir: &Path, syncs: bool) -> Result<Arc<dyn DocumentStore>, StoreError>;
@@ -168,98 +169,6 @@ fn differences(store: &dyn DocumentStore, model: &MemoryStore) -> Vec<String> {
     found
 }
 
-/// One thing that the writer does; the same seed gives the same steps to the writer and to the model.
-enum Step {
-    Open,
-    Append(Vec<Append>),
-    Compact(String, u64),
-    Delete(String),
-    Reopen,
-}
-
-impl Step {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Open => "first start",
-            Self::Append(_) => "append",
-            Self::Compact(..) => "compact",
-            Self::Delete(_) => "delete",
-            Self::Reopen => "reopen",
-        }
-    }
-
-    fn apply(self, store: &dyn DocumentStore, reopens: bool) {
-        match self {
-            Self::Append(records) => store.append(&records),
-            Self::Compact(document, through) => store.compact(&name(&document), snapshot(through, 100_000)),
-            Self::Delete(document) => store.delete(&name(&document)).map(|_| ()),
-            Self::Reopen if reopens => store.reopen(),
-            Self::Open | Self::Reopen => Ok(()),
-        }
-        .expect("every step of the plan is valid");
-    }
-}
-
-#[derive(Clone)]
-struct Steps {
-    random: Random,
-    made: usize,
-    /// Life, head and end of the snapshot of each document; head 0: there is none.
-    documents: Vec<(u8, u64, u64)>,
-}
-
-impl Steps {
-    fn new(seed: u64) -> Self {
-        Self { random: Random(seed ^ 0x5eed), made: 0, documents: vec![(0, 0, 0); DOCUMENTS as usize] }
-    }
-
-    fn next(&mut self) -> Step {
-        self.made += 1;
-        if self.made == 1 {
-            return Step::Open;
-        }
-        let index = self.random.below(DOCUMENTS);
-        let document = format!("document {index}");
-        let (life, head, through) = &mut self.documents[index as usize];
-        match self.random.below(20) {
-            0 if *head > 0 => {
-                (*life, *head, *through) = (life.wrapping_add(1), 0, 0);
-                Step::Delete(document)
-            }
-            1 | 2 if *head > 0 => {
-                *through += self.random.below(*head - *through + 1);
-                if *through == 0 {
-                    *through = 1;
-                }
-                Step::Compact(document, *through)
-            }
-            3 => Step::Reopen,
-            _ => Step::Append(self.appends()),
-        }
-    }
-
-    /// Records of several documents in one slice, most of them small.
-    fn appends(&mut self) -> Vec<Append> {
-        let count = 1 + self.random.below(6);
-        let lengths = [15, 40, 100, 300, 2_000, 80_000];
-        (0..count)
-            .map(|_| {
-                let index = self.random.below(DOCUMENTS);
-                let length = lengths[self.random.below(lengths.len() as u64) as usize];
-                let (life, head, _) = &mut self.documents[index as usize];
-                *head += 1;
-                let usual = append(&format!("document {index}"), *head, 0);
-                let update = noise(*head + u64::from(*life) * 1_000, length);
-                Append {
-                    lineage: LineageId([*life; 16]),
-                    record: Record { seq: Seq(*head), update, ..usual.record },
-                    ..usual
-                }
-            })
-            .collect()
-    }
-}
-
 /// The writer's side: a step for each line that comes in, a line out when it is acknowledged.
 fn write_steps(open: Open, dir: &Path, syncs: bool, seed: u64) {
     let mut steps = Steps::new(seed);
@@ -381,18 +290,4 @@ fn text(path: &Path) -> String {
 
 fn report(line: &str) {
     writeln!(io::stdout(), "{line}").expect("a test can say how it went");
-}
-
-/// The steps and moments of a run, repeatable by its seed.
-#[derive(Clone)]
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }

@@ -1,6 +1,6 @@
-//! Appending, importing and deleting.
+//! Appending, importing, replacing and deleting.
 
-use std::{collections::HashMap, ops::ControlFlow};
+use std::{collections::HashMap, ops::ControlFlow, sync::PoisonError};
 
 use bytes::Bytes;
 use confluo_protocol::{DocumentName, Seq};
@@ -77,7 +77,6 @@ pub(super) fn append<E: Engine>(store: &EngineStore<E>, records: &[Append]) -> R
     Ok(())
 }
 
-/// Writes the chunks first, where nothing points at them yet, then everything that makes them a document.
 pub(super) fn import<E: Engine>(
     store: &EngineStore<E>,
     name: &DocumentName,
@@ -87,9 +86,32 @@ pub(super) fn import<E: Engine>(
     if store.entry(name)?.is_some() {
         return Err(StoreError::DocumentExists { document: name.clone() });
     }
+    put_document(store, &mut writing, name, document, None)
+}
+
+pub(super) fn replace<E: Engine>(
+    store: &EngineStore<E>,
+    name: &DocumentName,
+    document: &StoredDocument,
+) -> Result<(), StoreError> {
+    let _one_at_a_time = store.compacting.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut writing = store.lock_healthy()?;
+    let old = remove_document(store, name)?;
+    put_document(store, &mut writing, name, document, old)
+}
+
+/// Writes the chunks first, where nothing points at them yet, then everything that makes them a document, together with the
+/// removal of the `old` one.
+fn put_document<E: Engine>(
+    store: &EngineStore<E>,
+    writing: &mut super::Writing,
+    name: &DocumentName,
+    document: &StoredDocument,
+    old: Option<Batch>,
+) -> Result<(), StoreError> {
     let mut state = writing.state;
     state.last_number += 1;
-    state.documents += 1;
+    state.documents += u64::from(old.is_none());
     let number = DocumentNumber(state.last_number);
     let entry = Entry { number, lineage: document.lineage, created_at: document.created_at };
     let mut head = Head { seq: document.head, ..Head::default() };
@@ -115,21 +137,32 @@ pub(super) fn import<E: Engine>(
         let key = keys::record(number, record.seq);
         chunks.extend(cut(&key, value::encode_record(&key, record)));
     }
-    let mut batch = stage(store, &mut writing, chunks, state.last_number)?;
+    let mut batch = stage(store, writing, chunks, state.last_number)?;
+    if let Some(old) = old {
+        batch.merge(old);
+    }
     let key = keys::catalogue(name.as_str());
     let sealed = entry.encode(&key);
     batch.put(key, sealed);
     put_head(&mut batch, number, head);
-    let commits = writing.state.commits;
-    state.commits = commits;
-    store.commit(&mut writing, batch, state)
+    state.commits = writing.state.commits;
+    store.commit(writing, batch, state)
 }
 
 pub(super) fn delete<E: Engine>(store: &EngineStore<E>, name: &DocumentName) -> Result<bool, StoreError> {
-    let _one_at_a_time = store.compacting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _one_at_a_time = store.compacting.lock().unwrap_or_else(PoisonError::into_inner);
     let mut writing = store.lock_healthy()?;
+    let Some(batch) = remove_document(store, name)? else { return Ok(false) };
+    let mut state = writing.state;
+    state.documents = state.documents.saturating_sub(1);
+    store.commit(&mut writing, batch, state)?;
+    Ok(true)
+}
+
+/// What removes a document; `None`: there is none.
+fn remove_document<E: Engine>(store: &EngineStore<E>, name: &DocumentName) -> Result<Option<Batch>, StoreError> {
     let key = keys::catalogue(name.as_str());
-    let Some(sealed) = store.engine.get(&key)? else { return Ok(false) };
+    let Some(sealed) = store.engine.get(&key)? else { return Ok(None) };
     let mut batch = Batch::default();
     batch.remove(key.clone());
     // A damaged entry is removed too; what it pointed at cannot be found any more.
@@ -137,10 +170,7 @@ pub(super) fn delete<E: Engine>(store: &EngineStore<E>, name: &DocumentName) -> 
         batch.remove(keys::head(entry.number));
         remove_all(store, &mut batch, &keys::document(entry.number))?;
     }
-    let mut state = writing.state;
-    state.documents = state.documents.saturating_sub(1);
-    store.commit(&mut writing, batch, state)?;
-    Ok(true)
+    Ok(Some(batch))
 }
 
 /// Commits all but the last part of what nothing points at yet, and returns the last part to be committed with the pointer.

@@ -10,7 +10,7 @@ use clap::Args;
 use confluo_hub::Clock;
 use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1};
 use confluo_room::{Inspection, update_from_v2};
-use confluo_store::{Append, Record};
+use confluo_store::{Append, Record, StoredDocument};
 
 use super::{Format, Opened, Workplace, parse_name, print};
 
@@ -47,6 +47,18 @@ impl Target {
     }
 }
 
+/// A document of one record.
+fn whole(lineage: LineageId, record: Record) -> StoredDocument {
+    StoredDocument {
+        lineage,
+        created_at: record.at,
+        head: record.seq,
+        snapshot: None,
+        records: vec![record],
+        set_aside: Vec::new(),
+    }
+}
+
 impl Import {
     pub(super) fn run(self, workplace: &Workplace) -> anyhow::Result<ExitCode> {
         let update = self.read()?;
@@ -62,13 +74,13 @@ impl Import {
         };
         self.check_size(&mut target.inspection, workplace)?;
         // All that can be refused has been; only the disk can fail from here on.
+        let (seq, at) = (target.head.next(), Clock.wall().into());
+        let record = Record { seq, at, authors: Vec::new(), update };
         if self.replace {
-            workplace.store.delete(&self.name)?;
+            workplace.store.replace(&self.name, &whole(target.lineage, record))?;
+        } else {
+            workplace.store.append(&[Append { document: self.name.clone(), lineage: target.lineage, record }])?;
         }
-        let seq = target.head.next();
-        let record = Record { seq, at: Clock.wall().into(), authors: Vec::new(), update };
-        let append = Append { document: self.name.clone(), lineage: target.lineage, record };
-        workplace.store.append(&[append])?;
         print(&format!("imported into {:?} as record {}\n", self.name, seq.0))?;
         Ok(ExitCode::SUCCESS)
     }
