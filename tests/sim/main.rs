@@ -2,6 +2,9 @@
 //! was acknowledged is lost, nothing is shown that is not on disk (asserted on every frame by the virtual network), and nothing
 //! is stored that was not permitted (asserted on every record).
 //!
+//! Rooms, sessions and the disk are simulated; who may do what is decided by the simulation and carried out by the room. That
+//! tokens expire and revocations count is tested on the whole server (`tests/it/access.rs`).
+//!
 //! A failure names its seed. `cargo xtask sim 100000` runs many; `CONFLUO_SIM_SEEDS=7..8` replays one.
 
 use std::{
@@ -21,14 +24,14 @@ fn odds(seed: u64) -> Odds {
     match seed % 6 {
         0 => base,
         1 => Odds { crash: 6, ..base },
-        2 => Odds { fail_flush: 8, ..base },
-        3 => Odds { partition: 10, reconnect: 10, ..base },
+        2 => Odds { fail_flush: 5, flush_unheard: 5, ..base },
+        3 => Odds { partition: 10, reconnect: 10, late_mail: 10, ..base },
         4 => Odds { flush: 4, repeat: 20, save_status: 20, ..base },
-        _ => Odds { wait: 10, crash: 4, fail_flush: 4, partition: 6, ..base },
+        _ => Odds { wait: 10, crash: 4, fail_flush: 2, flush_unheard: 2, partition: 6, ..base },
     }
 }
 
-fn simulate(seed: u64) {
+fn simulate(seed: u64) -> Network {
     let mut network = Network::new(seed, 3 + seed % 3);
     if seed.is_multiple_of(7) {
         network.server.max_queued_frames = 4;
@@ -40,6 +43,7 @@ fn simulate(seed: u64) {
     network.assert_converged();
     assert!(network.server.closed.is_empty(), "{:?}", network.server.closed);
     assert_eq!(network.server.rebuilds, 0, "honest clients never break a document");
+    network
 }
 
 /// At the end everyone sees everyone who renews, and nobody else.
@@ -103,7 +107,19 @@ fn seeds(default: Range<u64>) -> Range<u64> {
 
 #[test]
 fn sy_ss_replicas_are_equal_and_nothing_acknowledged_is_lost() {
-    run(seeds(0..600), simulate);
+    run(seeds(0..600), |seed| drop(simulate(seed)));
+}
+
+/// Otherwise the others would say less than they seem to.
+#[test]
+fn mail_comes_late_and_flushes_are_unheard_of() {
+    let worlds: Vec<_> = (0..60).map(simulate).collect();
+    let late: usize = worlds.iter().map(|network| network.late_arrivals).sum();
+    let unheard: usize = worlds.iter().map(|network| network.server.unheard_writes).sum();
+    assert!(
+        late > 50 && unheard > 30,
+        "{late} messages came late, {unheard} flushes were on disk and nobody heard of it"
+    );
 }
 
 #[test]

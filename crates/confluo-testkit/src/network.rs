@@ -4,16 +4,24 @@
 
 mod access;
 mod client;
+mod disk;
 mod durable;
 mod server;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 pub use client::VirtualClient;
-use confluo_protocol::{Access, SessionId};
-use confluo_room::{Joining, RoomConfig};
+use confluo_protocol::{Access, DocumentName, Message, SessionId};
+use confluo_room::{Joining, LineageClaim, RoomConfig};
+use confluo_store::DocumentStore;
+pub use disk::{LINEAGE, Written};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
-pub use server::{LINEAGE, VirtualServer, joining};
+pub use server::VirtualServer;
 
 /// Some clients, and the server that they are connected to or cut off from.
 pub struct Network {
@@ -29,6 +37,17 @@ pub struct Network {
     grants: Vec<Option<Access>>,
     /// Each client's sessions, those included that it has given up and the server has not.
     sessions: Vec<Vec<SessionId>>,
+    /// What clients had sent in sessions that they gave up: it arrives late, or with a crash never.
+    late_mail: Vec<LateMail>,
+    /// How many messages have arrived late.
+    pub late_arrivals: usize,
+}
+
+/// What a client had sent in a session that it has given up. The end of the session follows behind the last of it.
+struct LateMail {
+    client: usize,
+    session: SessionId,
+    messages: VecDeque<Message>,
 }
 
 /// Something that happens, perhaps to one client.
@@ -51,10 +70,15 @@ pub struct Odds {
     pub wait: u32,
     /// The disk fails to flush: the room is discarded, its clients come back.
     pub fail_flush: u32,
+    /// The disk flushes and reports that it failed: as before, but what was flushed is there.
+    pub flush_unheard: u32,
     /// A client sends its last update twice.
     pub repeat: u32,
     /// A client is cut off without anyone noticing, or no longer.
     pub partition: u32,
+    /// Some of what was sent in a session that its client has given up arrives, in its order, beside what the client sends
+    /// in its new session.
+    pub late_mail: u32,
     /// A client asks for a save status.
     pub save_status: u32,
     /// A grant is reduced to reading or widened to writing, perhaps on a live session.
@@ -75,8 +99,10 @@ impl Default for Odds {
             crash: 1,
             wait: 1,
             fail_flush: 1,
+            flush_unheard: 2,
             repeat: 2,
-            partition: 2,
+            partition: 6,
+            late_mail: 6,
             save_status: 5,
             access: 0,
             expire: 0,
@@ -93,13 +119,29 @@ impl Network {
 
     /// Clients of these ids, all offline.
     pub fn with_client_ids(seed: u64, ids: impl IntoIterator<Item = u64>) -> Self {
+        Self::round(VirtualServer::new(RoomConfig::default(), Vec::new()), seed, ids)
+    }
+
+    /// As [`Network::with_client_ids`], with the server's disk in a document of `store`, which does not have it yet.
+    pub fn on_store(
+        store: Arc<dyn DocumentStore>,
+        document: DocumentName,
+        seed: u64,
+        ids: impl IntoIterator<Item = u64>,
+    ) -> Self {
+        Self::round(VirtualServer::in_store(RoomConfig::default(), store, document), seed, ids)
+    }
+
+    fn round(server: VirtualServer, seed: u64, ids: impl IntoIterator<Item = u64>) -> Self {
         let now = start_of_time();
         let clients: Vec<_> = ids.into_iter().map(VirtualClient::new).collect();
         Self {
             grants: vec![Some(Access::Write); clients.len()],
             sessions: vec![Vec::new(); clients.len()],
+            late_mail: Vec::new(),
+            late_arrivals: 0,
             clients,
-            server: VirtualServer::new(RoomConfig::default(), Vec::new()),
+            server,
             rng: StdRng::seed_from_u64(seed),
             now,
             last_session: 0,
@@ -136,7 +178,7 @@ impl Network {
 
     /// One thing happens by chance.
     pub fn step(&mut self, odds: Odds) {
-        let things: [(u32, Thing); 13] = [
+        let things: [(u32, Thing); 15] = [
             (odds.edit, |network, client| network.clients[client].edit(&mut network.rng)),
             (odds.deliver, |network, _| network.deliver_some()),
             (odds.flush, |network, _| network.server.flush(network.now)),
@@ -146,9 +188,11 @@ impl Network {
                 let millis = network.rng.random_range(0..10_000);
                 network.wait(Duration::from_millis(millis));
             }),
-            (odds.fail_flush, |network, _| network.server.fail_flush()),
+            (odds.fail_flush, |network, _| network.server.fail_flush(Written::Nothing)),
+            (odds.flush_unheard, |network, _| network.server.fail_flush(Written::All)),
             (odds.repeat, |network, client| network.clients[client].repeat()),
             (odds.partition, |network, client| network.clients[client].is_cut_off ^= true),
+            (odds.late_mail, |network, _| network.deliver_late()),
             (odds.save_status, |network, client| network.clients[client].ask_for_save_status()),
             (odds.access, Self::change_access),
             (odds.expire, Self::expire),
@@ -162,8 +206,10 @@ impl Network {
     fn reconnect(&mut self, client: usize) {
         match self.clients[client].session() {
             None => self.connect(client),
-            Some(_) if self.clients[client].is_cut_off => {
+            Some(session) if self.clients[client].is_cut_off => {
                 // The client gives up first; the server has not heard of it, and keeps the old session half-open.
+                let messages = self.clients[client].take_outgoing(usize::MAX).into();
+                self.late_mail.push(LateMail { client, session, messages });
                 self.clients[client].disconnect();
                 self.connect(client);
             }
@@ -171,12 +217,35 @@ impl Network {
         }
     }
 
-    /// The server process dies: every connection breaks, and only what was flushed is left.
+    /// The server process dies: every connection breaks, and only what was flushed is left. Of what was being flushed
+    /// nobody heard whether it was.
     pub fn crash(&mut self) {
         for client in &mut self.clients {
             client.disconnect();
         }
-        self.server.crash();
+        self.late_mail.clear();
+        let written = if self.rng.random() { Written::All } else { Written::Nothing };
+        self.server.crash(written);
+    }
+
+    /// Some of one half-open session's mail arrives; behind the last of it, that the session is over.
+    fn deliver_late(&mut self) {
+        if self.late_mail.is_empty() {
+            return;
+        }
+        let one = self.rng.random_range(0..self.late_mail.len());
+        let LateMail { client, session, messages } = &mut self.late_mail[one];
+        let (client, session) = (*client, *session);
+        let count = self.rng.random_range(0..=messages.len());
+        let messages_left = messages.len() - count;
+        let arriving: Vec<_> = messages.drain(..count).collect();
+        self.late_arrivals += count;
+        self.server.receive(self.now, session, arriving);
+        if messages_left == 0 {
+            self.late_mail.swap_remove(one);
+            self.sessions[client].retain(|&open| open != session);
+            self.server.leave(self.now, session);
+        }
     }
 
     /// Delivers a few messages, one way or both, for a client that has some under way.
@@ -216,7 +285,7 @@ impl Network {
         for _ in 0..most.min(client.incoming.len()) {
             let next = client.incoming.pop_front();
             if let Some(promise) = next.and_then(|(message, refused)| client.receive(message, refused)) {
-                self.server.assert_keeps(client.id(), &promise);
+                self.server.durable.assert_keeps(client.id(), &promise);
             }
         }
     }
@@ -229,7 +298,10 @@ impl Network {
             }
         }
         for _ in 0..500 {
-            let is_busy = (0..self.clients.len()).any(|client| self.has_mail(client)) || self.server.is_flushing();
+            let is_busy = (0..self.clients.len()).any(|client| self.has_mail(client))
+                || self.server.is_flushing()
+                || !self.late_mail.is_empty();
+            self.deliver_late();
             for client in 0..self.clients.len() {
                 self.deliver(client);
             }
@@ -259,6 +331,17 @@ impl Network {
             assert_eq!(client.content(), expected, "client {} differs from the disk", client.id());
         }
         assert_eq!(self.server.content_in_memory(self.now), expected, "the room differs from the disk");
+    }
+}
+
+/// A writer from the loopback address who does not care about lineage.
+pub fn joining(session: SessionId) -> Joining {
+    Joining {
+        session,
+        access: Access::Write,
+        user: None,
+        address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        lineage: LineageClaim::Unaware,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use confluo_protocol::{Access, CloseCode, SessionId};
 use confluo_room::{Joining, RoomConfig};
-use confluo_testkit::network::joining;
+use confluo_testkit::network::{Written, joining};
 
 use crate::scene::{Author, Scene, is_content, update};
 
@@ -59,7 +59,7 @@ fn sy19_a_document_that_exists_may_be_written_to_by_who_may_create_none() {
     scene.send(1, [update(&one.types("a"))]);
     scene.settle();
     // Everybody goes, and the document is opened again.
-    scene.server.crash();
+    scene.server.crash(Written::Nothing);
     scene.server.asked_to_create.clear();
     scene.enter(joining(SessionId(4)));
     scene.send(4, [update(&two.types("b"))]);

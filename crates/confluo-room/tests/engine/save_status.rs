@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use confluo_protocol::{Access, Message, SessionId};
 use confluo_room::RoomInput;
+use confluo_testkit::network::Written;
 
 use crate::scene::{Author, Scene, is_content, save_status, step2, update};
 
@@ -61,7 +62,7 @@ fn ss2_it_waits_for_what_is_early() {
 fn ss2_a_failed_commit_answers_nothing() {
     let mut scene = Scene::with_sessions(1);
     scene.send(1, [update(&Author::new(7).types("a")), save_status(1)]);
-    scene.server.fail_flush();
+    scene.server.fail_flush(Written::Nothing);
     assert!(statuses(&scene.inbox(1)).is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use confluo_protocol::{CloseCode, Message, SessionId, StateVectorV1, SyncMessage};
 use confluo_room::{Effects, Outgoing, RoomInput};
-use confluo_testkit::network::joining;
+use confluo_testkit::network::{Written, joining};
 
 use crate::scene::{Author, Scene, is_content, is_step1, step1, step2, update};
 
@@ -230,7 +230,7 @@ fn sy5_what_was_in_flight_when_a_commit_failed_comes_again_with_its_client() {
     scene.settle();
     scene.inboxes(1..=2);
     scene.send(1, [update(&author.types(" lost"))]);
-    scene.server.fail_flush();
+    scene.server.fail_flush(Written::Nothing);
     assert_eq!(scene.server.disk().len(), 1);
     scene.join(joining(SessionId(3)));
     assert!(scene.inbox(3).iter().any(is_step1));

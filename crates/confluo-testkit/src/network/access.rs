@@ -43,7 +43,7 @@ impl Network {
         for (client, grant) in self.clients.iter().zip(&self.grants) {
             assert_eq!(client.session().is_some(), grant.is_some(), "AU3: client {} is in, or kept out", client.id());
             if grant.is_some() {
-                self.server.assert_known_to(client.id(), &client.state_vector());
+                self.server.durable.assert_known_to(client.id(), &client.state_vector());
             }
         }
     }

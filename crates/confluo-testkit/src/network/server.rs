@@ -2,21 +2,21 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::Instant,
 };
 
 use confluo_protocol::{
-    Access, CloseCode, Frame, LineageId, Message, Reader, Seq, SessionId, SyncMessage, UpdateV1,
+    Access, CloseCode, DocumentName, Frame, Message, Reader, SessionId, SyncMessage, UpdateV1,
     update::{UpdateLimits, check_update},
 };
-use confluo_room::{
-    Counts, Effects, Joining, LineageClaim, NewRecord, Outgoing, Room, RoomConfig, RoomInput, StoredState,
+use confluo_room::{Counts, Effects, Joining, NewRecord, Outgoing, Room, RoomConfig, RoomInput};
+use confluo_store::DocumentStore;
+
+use super::{
+    disk::{Disk, Written, open},
+    durable::Durable,
 };
-
-use yrs::StateVector;
-
-use super::{client::Promise, durable::Durable};
 use crate::content::Content;
 
 struct Connection {
@@ -31,8 +31,8 @@ struct Connection {
 pub struct VirtualServer {
     room: Room,
     config: RoomConfig,
-    disk: Vec<UpdateV1>,
-    durable: Durable,
+    disk: Disk,
+    pub(super) durable: Durable,
     flushing: Option<NewRecord>,
     connections: HashMap<SessionId, Connection>,
     /// How many frames may wait for a session.
@@ -51,6 +51,8 @@ pub struct VirtualServer {
     pub first_writes: Vec<SessionId>,
     /// How often the document in memory was lost.
     pub rebuilds: usize,
+    /// How many flushes were on disk when the room heard that they had failed, or died.
+    pub unheard_writes: usize,
     /// How many save statuses told each session of refused writes.
     pub told_of_refusals: HashMap<SessionId, usize>,
     /// What each session may do, also after it has left: what it sent is still taken in its turn.
@@ -63,30 +65,25 @@ pub struct VirtualServer {
     permitted: Durable,
 }
 
-/// The lineage of every document here.
-pub const LINEAGE: LineageId = LineageId([1; 16]);
-
-/// A writer from the loopback address who does not care about lineage.
-pub fn joining(session: SessionId) -> Joining {
-    Joining {
-        session,
-        access: Access::Write,
-        user: None,
-        address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        lineage: LineageClaim::Unaware,
-    }
-}
-
 impl VirtualServer {
-    /// A room on a disk that holds these updates.
+    /// A room on a disk in memory that holds these updates.
     pub fn new(config: RoomConfig, disk: Vec<UpdateV1>) -> Self {
+        Self::on_disk(config, Disk::in_memory(disk))
+    }
+
+    /// A room of an empty document in a store.
+    pub(crate) fn in_store(config: RoomConfig, store: Arc<dyn DocumentStore>, document: DocumentName) -> Self {
+        Self::on_disk(config, Disk::in_store(store, document))
+    }
+
+    fn on_disk(config: RoomConfig, disk: Disk) -> Self {
         let (mut durable, mut permitted) = (Durable::default(), Durable::default());
-        for update in &disk {
+        for update in disk.updates() {
             durable.add(update);
             permitted.add(update);
         }
         Self {
-            room: open(&config, &disk),
+            room: open(&config, disk.read()),
             config,
             disk,
             durable,
@@ -100,6 +97,7 @@ impl VirtualServer {
             asked_to_create: Vec::new(),
             first_writes: Vec::new(),
             rebuilds: 0,
+            unheard_writes: 0,
             told_of_refusals: HashMap::new(),
             access: HashMap::new(),
             watches_access: false,
@@ -166,19 +164,28 @@ impl VirtualServer {
     /// The flush that is under way ends well.
     pub fn flush(&mut self, now: Instant) {
         if let Some(record) = self.flushing.take() {
-            assert_eq!(record.seq, Seq(self.disk.len() as u64 + 1), "seqs are contiguous");
-            self.durable.add(&record.update);
-            self.disk.push(record.update);
-            self.handle(now, vec![RoomInput::Committed(record.seq)]);
+            let seq = record.seq;
+            self.write(&record);
+            self.handle(now, vec![RoomInput::Committed(seq)]);
+            if self.disk.wants_snapshot()
+                && let Some(snapshot) = self.room.take_snapshot()
+            {
+                self.disk.compact(snapshot);
+                self.disk.read_again();
+            }
         }
     }
 
-    /// The flush that is under way fails: the room, ahead of the disk, is discarded, and everyone must come back.
-    pub fn fail_flush(&mut self) {
-        if self.flushing.take().is_some() {
-            self.connections.clear();
-            self.untaken.clear();
-            self.room = open(&self.config, &self.disk);
+    fn write(&mut self, record: &NewRecord) {
+        self.durable.add(&record.update);
+        self.disk.append(record);
+    }
+
+    /// The flush that is under way fails, whatever it wrote: the room, which may be ahead of the disk, is discarded, and
+    /// everyone must come back.
+    pub fn fail_flush(&mut self, written: Written) {
+        if self.flushing.is_some() {
+            self.crash(written);
         }
     }
 
@@ -187,12 +194,17 @@ impl VirtualServer {
         self.flushing.is_some()
     }
 
-    /// The process dies; what was being flushed is lost.
-    pub fn crash(&mut self) {
-        self.flushing = None;
+    /// The process dies, in the middle of a flush perhaps.
+    pub fn crash(&mut self, written: Written) {
+        if let Some(record) = self.flushing.take()
+            && written == Written::All
+        {
+            self.write(&record);
+            self.unheard_writes += 1;
+        }
         self.connections.clear();
         self.untaken.clear();
-        self.room = open(&self.config, &self.disk);
+        self.room = open(&self.config, self.disk.read_again());
     }
 
     /// Whether a session has something to read, or must hear that it was closed.
@@ -239,24 +251,19 @@ impl VirtualServer {
         Some(messages)
     }
 
-    /// A client has all that is on disk.
-    pub(crate) fn assert_known_to(&self, client: u64, known: &StateVector) {
-        self.durable.assert_known_to(client, known);
-    }
-
-    /// What a save status said is so, whatever fails from now on.
-    pub(crate) fn assert_keeps(&self, client: u64, promise: &Promise) {
-        self.durable.assert_keeps(client, promise);
-    }
-
-    /// The stored updates, oldest first.
+    /// The updates that were flushed, oldest first.
     pub fn disk(&self) -> &[UpdateV1] {
-        &self.disk
+        self.disk.updates()
+    }
+
+    /// What a room is opened with: a snapshot if there is one, and the updates since.
+    pub fn stored_updates(&self) -> Vec<UpdateV1> {
+        self.disk.read_again().updates
     }
 
     /// What a crash would leave behind.
     pub fn content_on_disk(&self) -> Content {
-        Content::of_updates(&self.disk)
+        Content::of_updates(&self.disk.read().updates)
     }
 
     /// What the room would tell a newcomer, once the commit in flight is on disk.
@@ -286,7 +293,7 @@ impl VirtualServer {
             if needs_rebuild {
                 self.rebuilds += 1;
                 assert!(self.flushing.is_none(), "what is lost in memory is whole on disk");
-                self.room.rebuild(stored(&self.disk)).expect("what was stored opens");
+                self.room.rebuild(self.disk.read_again()).expect("what was stored opens");
             } else if inputs.is_empty() {
                 return;
             }
@@ -382,14 +389,4 @@ fn read_frame(frame: &Frame) -> (Message, bool) {
     let tells_of_refusals = matches!(message, Message::SaveStatus(_)) && reader.read_var_uint() == Ok(1);
     assert!(reader.is_empty(), "FR1: one message in a frame");
     (message, tells_of_refusals)
-}
-
-fn stored(disk: &[UpdateV1]) -> StoredState {
-    StoredState { head: Seq(disk.len() as u64), updates: disk.to_vec(), ..StoredState::none(LINEAGE) }
-}
-
-fn open(config: &RoomConfig, disk: &[UpdateV1]) -> Room {
-    let (room, refused) = Room::open(config.clone(), stored(disk)).expect("what was stored opens");
-    assert!(refused.is_empty(), "what was stored applies");
-    room
 }
