@@ -5,6 +5,7 @@ pub mod content;
 pub mod fixtures;
 pub mod hostile;
 pub mod long_run;
+pub mod mixed;
 pub mod network;
 pub mod socket;
 pub mod state;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use confluo_protocol::{ClientId, UpdateLimits, UpdateV1, check_update};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map as JsonMap, Value, json};
 use yrs::{
     Any, Array, Doc, GetString, Map, Number, Out, ReadTxn, StateVector, Text, Transact, Xml, XmlFragment, XmlOut,
@@ -35,7 +35,7 @@ pub enum RootType {
 }
 
 /// All that must be equal when two replicas have converged.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 pub struct State {
     /// What a reader sees.
     pub content: Value,
@@ -50,10 +50,15 @@ pub struct State {
 /// Describes a document.
 pub fn describe(doc: &Doc, roots: &Roots) -> State {
     let content = roots.iter().map(|(name, root)| (name.clone(), describe_root(doc, name, *root))).collect();
+    let (state_vector, delete_set) = clocks_and_deletes(doc);
+    State { content, state_vector, delete_set }
+}
+
+pub(crate) fn clocks_and_deletes(doc: &Doc) -> (BTreeMap<ClientId, u32>, DeleteRanges) {
     let txn = doc.transact();
     let state_vector = txn.state_vector().iter().map(|(client, &clock)| (client.get(), clock)).collect();
     let update = UpdateV1(txn.encode_state_as_update_v1(&StateVector::default()).into());
-    State { content, state_vector, delete_set: delete_ranges(update) }
+    (state_vector, delete_ranges(update))
 }
 
 /// What an update deletes. Panics if it is malformed.
@@ -149,13 +154,13 @@ fn describe_runs<T: ReadTxn>(txn: &T, text: &(impl Text + GetString)) -> Value {
     runs.into_iter().map(|(insert, attributes)| json!({ "insert": insert, "attributes": attributes })).collect()
 }
 
-fn describe_attributes(attributes: &Attrs) -> Value {
+pub(crate) fn describe_attributes(attributes: &Attrs) -> Value {
     let kept = attributes.iter().filter(|(_, value)| **value != Any::Null);
     kept.map(|(key, value)| (key.to_string(), describe_json(value))).collect::<JsonMap<_, _>>().into()
 }
 
 /// Embeds and formats travel as JSON text, where an integer is never a `BigInt`.
-fn describe_json(any: &Any) -> Value {
+pub(crate) fn describe_json(any: &Any) -> Value {
     match any {
         Any::Number(Number::Int(value)) => describe_number(*value as f64),
         Any::Array(values) => values.iter().map(describe_json).collect(),
@@ -166,7 +171,7 @@ fn describe_json(any: &Any) -> Value {
     }
 }
 
-fn describe_any(any: &Any) -> Value {
+pub(crate) fn describe_any(any: &Any) -> Value {
     match any {
         Any::Null => Value::Null,
         Any::Undefined => json!({ "$undefined": true }),
