@@ -17,12 +17,14 @@ mod frontier;
 mod join;
 mod json;
 mod places;
+mod spread;
 mod walk;
 
 pub use admission::{Admission, Clocks, Early};
 pub use error::{Malformed, UpdateError};
 pub use join::join_neighbours;
 pub use places::{ItemPlaces, MAX_TYPE_NESTING, Misplaced, NestedTooDeep};
+pub use spread::{CrowdedIds, IdSpread};
 
 use smallvec::SmallVec;
 
@@ -150,7 +152,10 @@ impl CheckedUpdate {
         for _ in 0..sections {
             self.read_section(reader)?;
         }
-        refuse_duplicates(self.sections.iter().map(|section| section.client))?;
+        let clients = self.sections.iter().map(|section| section.client);
+        refuse_duplicates(clients.clone())?;
+        // yrs makes a table of them before it looks at what they bring.
+        IdSpread::default().add(clients.clone(), clients).map_err(Malformed::from)?;
         self.deletes_offset = reader.position();
         self.read_deletes(reader)?;
         if !reader.is_empty() {

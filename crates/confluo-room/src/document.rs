@@ -14,7 +14,8 @@ use std::{
 use confluo_protocol::{
     ClientId, StateVectorV1, UpdateV1, Writer, join_neighbours,
     update::{
-        Admission, CheckedUpdate, ClockRange, Clocks, ItemPlaces, Misplaced, NestedTooDeep, UpdateLimits, check_update,
+        Admission, CheckedUpdate, ClockRange, Clocks, CrowdedIds, IdSpread, ItemPlaces, Misplaced, NestedTooDeep,
+        UpdateLimits, check_update,
     },
 };
 use yrs::{
@@ -38,6 +39,8 @@ pub(crate) struct Applied {
 pub(crate) struct Document {
     doc: Doc,
     clocks: KnownClocks,
+    /// Of the ids in `clocks`.
+    spread: IdSpread,
     places: ItemPlaces,
     lost_content: bool,
     /// What was in memory is lost: nothing is read from here, or applied, until the document is loaded again.
@@ -67,6 +70,7 @@ impl Document {
         Self {
             doc: Doc::with_options(options),
             clocks: KnownClocks::default(),
+            spread: IdSpread::default(),
             places: ItemPlaces::default(),
             lost_content: false,
             is_broken: false,
@@ -87,7 +91,10 @@ impl Document {
     /// Splits an update into what can be taken now and what is early. What is admitted counts as known from here on.
     pub(crate) fn admit(&mut self, update: &CheckedUpdate) -> Result<Admission, Misplaced> {
         let admission = update.admit(&mut self.clocks);
-        let placed = self.places.take(update, |client| self.clocks.clock(client));
+        let placed = self.note_new_ids(&admission).map_err(Misplaced::from).and_then(|()| {
+            let placed = self.places.take(update, |client| self.clocks.clock(client));
+            placed.inspect_err(|_| self.spread.remove(new_ids(&admission)))
+        });
         self.admit_if(placed, admission)
     }
 
@@ -96,6 +103,13 @@ impl Document {
         let admission = update.admit(&mut self.clocks);
         let placed = self.places.load(update, |client| self.clocks.clock(client));
         self.admit_if(placed, admission)
+    }
+
+    fn note_new_ids(&mut self, admission: &Admission) -> Result<(), CrowdedIds> {
+        if new_ids(admission).next().is_none() {
+            return Ok(());
+        }
+        self.spread.add(new_ids(admission), self.clocks.0.keys().copied())
     }
 
     fn admit_if<E>(&mut self, placed: Result<(), E>, admission: Admission) -> Result<Admission, E> {
@@ -180,7 +194,9 @@ impl Document {
 
     /// What a peer with this state vector lacks, and the whole delete set (Yjs has no version vector for deletions).
     pub(crate) fn encode_diff(&mut self, known: &[(ClientId, u32)]) -> Result<Vec<u8>, Broken> {
-        let known = known.iter().map(|&(client, clock)| (ClientID::new(client), clock)).collect();
+        // Of other clients there is nothing to lack, and yrs makes a table of them all, where they may crowd (SY21).
+        let known = known.iter().filter(|(client, _)| self.clocks.0.contains_key(client));
+        let known = known.map(|&(client, clock)| (ClientID::new(client), clock)).collect();
         self.encode_since(&known)
     }
 
@@ -236,6 +252,7 @@ impl Document {
     fn read_clocks(&mut self) {
         let vector = self.doc.transact().state_vector();
         self.clocks.0 = vector.iter().map(|(client, &clock)| (client.get(), clock)).collect();
+        self.spread = IdSpread::default();
         self.places.retreat(|client| self.clocks.0.get(&client).copied().unwrap_or(0));
     }
 
@@ -321,6 +338,11 @@ fn deletes_its_own(transaction: &TransactionMut) -> bool {
         let is_new = |old: &Range<u32>| inserted.ranges().any(|new| new.start < old.end && old.start < new.end);
         deleted.iter().any(is_new)
     })
+}
+
+/// The client ids that the document did not know before.
+fn new_ids(admission: &Admission) -> impl Iterator<Item = ClientId> + Clone {
+    admission.structs.iter().filter(|range| range.start == 0).map(|range| range.client)
 }
 
 fn encode_state_vector(clocks: impl ExactSizeIterator<Item = (ClientId, u32)>) -> StateVectorV1 {

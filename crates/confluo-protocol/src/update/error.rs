@@ -39,6 +39,9 @@ pub enum Malformed {
     /// Two sections of one client, in the structs or in the delete set.
     #[error("a client has two sections")]
     DuplicateClient,
+    /// More clients than chance would bring have ids that end in the same bits.
+    #[error(transparent)]
+    CrowdedIds(#[from] super::CrowdedIds),
     /// A clock, or a clock plus a length, over [`crate::MAX_CLOCK`].
     #[error("a clock is larger than 2^30")]
     ClockTooLarge,

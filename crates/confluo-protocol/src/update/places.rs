@@ -40,6 +40,9 @@ pub enum Misplaced {
     /// SY20.
     #[error("an item's right origin does not stand right of its origin")]
     CrossedOrigins,
+    /// SY21. Not told by [`ItemPlaces`], which knows items only.
+    #[error(transparent)]
+    CrowdedIds(#[from] super::CrowdedIds),
 }
 
 /// Of each item of a document: on which level it stands (0 in a root, one more than its parent elsewhere), and whether it

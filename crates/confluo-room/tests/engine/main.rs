@@ -4,6 +4,7 @@ mod access;
 mod awareness;
 mod bounds;
 mod creation;
+mod crowd;
 mod early;
 mod hostile;
 mod lineage;
