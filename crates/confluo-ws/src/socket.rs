@@ -55,6 +55,8 @@ pub struct WebSocket<S> {
     partial: Bytes,
     /// The pong that waits, whole. A later ping replaces it (RFC 6455, section 5.5.3), so a flood is bounded.
     pong: Bytes,
+    /// The stream took bytes that it may still hold.
+    unflushed: bool,
     closing: Closing,
     reads: u32,
     budget: Option<Arc<ReceiveBudget>>,
@@ -73,6 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             unread: leftover,
             partial: Bytes::new(),
             pong: Bytes::new(),
+            unflushed: false,
             closing: Closing::Open,
             reads: 0,
             budget: None,

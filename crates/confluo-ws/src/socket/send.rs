@@ -38,8 +38,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         std::future::poll_fn(|cx| self.poll_send(cx, frames)).await
     }
 
-    /// Whether a frame or a pong of this connection's own still waits for the stream; `poll_send` with no frames moves it.
+    /// Whether something waits that was given to this connection or is its own: the rest of a frame, a pong, or what the
+    /// stream took and may still hold. `poll_send` with no frames moves it.
     pub fn has_unsent(&self) -> bool {
+        self.has_unwritten() || self.unflushed
+    }
+
+    fn has_unwritten(&self) -> bool {
         !self.partial.is_empty() || !self.pong.is_empty()
     }
 
@@ -53,15 +58,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         cx: &mut Context<'_>,
         frames: &mut VecDeque<Bytes>,
     ) -> Poll<Result<(), WsError>> {
-        while self.has_unsent() || !frames.is_empty() {
+        while self.has_unwritten() || !frames.is_empty() {
             let written = ready!(self.poll_write_some(cx, frames))?;
             if written == 0 {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
             }
             self.take_written(written, frames);
+            self.unflushed = true;
         }
         // Where the stream buffers (TLS does), what was written must also leave.
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.unflushed = false;
         Poll::Ready(Ok(()))
     }
 

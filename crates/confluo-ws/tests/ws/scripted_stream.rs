@@ -1,6 +1,6 @@
 //! A stream that gives and takes exactly what a test says, polled by hand.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -28,6 +28,8 @@ pub(crate) struct ScriptedStream {
     pub(crate) output: Vec<u8>,
     /// Empty: nothing is taken.
     pub(crate) budgets: Budgets,
+    /// What was taken does not leave yet: a flush pends. Shared as the budgets are.
+    pub(crate) holds_back: Rc<Cell<bool>>,
     pub(crate) is_vectored: bool,
     pub(crate) writes: usize,
     pub(crate) is_shut_down: bool,
@@ -41,6 +43,7 @@ impl ScriptedStream {
             ends: false,
             output: Vec::new(),
             budgets: budgets([usize::MAX; 1000]),
+            holds_back: Rc::default(),
             is_vectored: true,
             writes: 0,
             is_shut_down: false,
@@ -88,7 +91,7 @@ impl AsyncWrite for ScriptedStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+        if self.holds_back.get() { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

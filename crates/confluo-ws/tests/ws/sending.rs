@@ -1,6 +1,7 @@
 //! Writing to streams that take little, and own control frames in between.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -94,6 +95,21 @@ fn a_full_stream_does_not_keep_pings_from_being_read() {
     grant.borrow_mut().push_back(usize::MAX);
     assert!(socket.poll_send(&mut cx(), &mut VecDeque::new()).is_ready());
     assert_eq!(stream.output.len(), 2 + 125, "a thousand pings owe one pong");
+}
+
+#[test]
+fn what_the_stream_took_and_did_not_let_go_is_unsent() {
+    let mut stream = ScriptedStream::new([]);
+    let holds_back = Rc::clone(&stream.holds_back);
+    let mut socket = server(&mut stream);
+    let mut frames = numbered_frames(1);
+    holds_back.set(true);
+    assert!(socket.poll_send(&mut cx(), &mut frames).is_pending());
+    assert!(frames.is_empty());
+    assert!(socket.has_unsent());
+    holds_back.set(false);
+    assert!(socket.poll_send(&mut cx(), &mut frames).is_ready());
+    assert!(!socket.has_unsent());
 }
 
 #[test]
