@@ -7,7 +7,10 @@ use confluo::{
     config::{ByteCount, Config},
     tls::Tls,
 };
-use confluo_client::yrs::{Doc, ReadTxn, Text, Transact, updates::encoder::Encode};
+use confluo_client::{
+    Authorities, Client, ConnectionState,
+    yrs::{Doc, ReadTxn, Text, Transact, WriteTxn, updates::encoder::Encode},
+};
 use confluo_protocol::{AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage};
 use confluo_ws::{
     Incoming, Limits, Opcode, WebSocket,
@@ -130,6 +133,51 @@ async fn a_session_lives_inside_tls_and_large_updates_pass_both_ways() {
     assert_eq!(close_code(&mut writer).await, CloseCode::Malformed.code());
     server.shutdown.cancel();
     assert_eq!(close_code(&mut reader).await, CloseCode::GoingAway.code());
+    server.stop().await;
+}
+
+/// A client of the document `notes` at this host, for whose server these authorities may vouch.
+fn wss_client(server: &Server, host: &str, authorities: Authorities) -> Client {
+    let url = format!("wss://{host}:{}/sync/notes", server.address.port());
+    let mut config = confluo_client::ClientConfig::new(&url).unwrap();
+    config.backoff = server.client_config("notes").backoff;
+    config.authorities = authorities;
+    Client::connect(config)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_wss_syncs_with_the_server_that_its_authority_vouches_for() {
+    let folder = tempfile::tempdir().unwrap();
+    write_pair(folder.path());
+    let server = Server::start(faulty(), with_tls(folder.path())).await;
+    let own = Authorities::from_pem(&fs::read(folder.path().join("certificate.pem")).unwrap()).unwrap();
+
+    let writer = wss_client(&server, "localhost", own.clone());
+    let written = "more than a socket takes at once ".repeat(100_000);
+    let length = written.len();
+    writer.edit(move |txn| txn.get_or_insert_text("text").push(txn, &written)).await.unwrap();
+    soon(writer.wait_on_disk()).await.unwrap();
+    let reader = wss_client(&server, "localhost", own.clone());
+    soon(reader.wait_until(move |txn| txn.get_text("text").is_some_and(|text| text.len(txn) as usize == length)))
+        .await
+        .unwrap();
+
+    for (host, authorities, reason) in
+        [("localhost", Authorities::default(), "UnknownIssuer"), ("127.0.0.1", own, "not valid for name")]
+    {
+        let wary = wss_client(&server, host, authorities);
+        let is_told = |because: &str| because.contains("no TLS") && because.contains(reason);
+        soon(wary.wait_status(
+            |status| matches!(&status.connection, ConnectionState::Waiting { because, .. } if is_told(because)),
+        ))
+        .await
+        .unwrap();
+        assert_eq!(wary.watch_status().borrow().times_synced, 0);
+        wary.close().await;
+    }
+    for client in [writer, reader] {
+        client.close().await;
+    }
     server.stop().await;
 }
 

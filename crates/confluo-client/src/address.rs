@@ -1,6 +1,8 @@
-//! A document's address: `ws://host[:port]/path[?query]`.
+//! A document's address: `ws://host[:port]/path[?query]`, or `wss://` for TLS.
 
 use std::fmt::Write as _;
+
+use rustls::pki_types::ServerName;
 
 use crate::AddressError;
 
@@ -9,6 +11,8 @@ use crate::AddressError;
 pub(crate) struct Address {
     /// Host and port as the `Host` header wants them.
     pub(crate) authority: String,
+    /// With TLS, whom the server must prove to be.
+    pub(crate) server_name: Option<ServerName<'static>>,
     host: String,
     port: u16,
     path: String,
@@ -18,10 +22,10 @@ pub(crate) struct Address {
 impl Address {
     pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
         let refuse = |reason| AddressError { url: url.to_owned(), reason };
-        let rest = match url.split_once("://") {
-            Some(("ws", rest)) => rest,
-            Some(("wss", _)) => return Err(refuse("wss is not built in; put a TLS proxy in front, or use ws://")),
-            _ => return Err(refuse("it must begin with ws://")),
+        let (is_tls, rest) = match url.split_once("://") {
+            Some(("ws", rest)) => (false, rest),
+            Some(("wss", rest)) => (true, rest),
+            _ => return Err(refuse("it must begin with ws:// or wss://")),
         };
         let rest = rest.split('#').next().unwrap_or_default();
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -30,15 +34,18 @@ impl Address {
             Some((host, port)) if !port.contains(']') => {
                 (host, port.parse().map_err(|_| refuse("its port is not a number up to 65535"))?)
             }
-            _ => (authority, 80),
+            _ => (authority, if is_tls { 443 } else { 80 }),
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() {
             return Err(refuse("it names no host"));
         }
+        let server_name = is_tls.then(|| ServerName::try_from(host.to_owned())).transpose();
+        let server_name = server_name.map_err(|_| refuse("its host is no name that a certificate could hold"))?;
         let path = if path.is_empty() { "/" } else { path };
         Ok(Self {
             authority: authority.to_owned(),
+            server_name,
             host: host.to_owned(),
             port,
             path: encode(path, b"/%"),
@@ -100,6 +107,8 @@ mod tests {
         check("ws://[::1]:9/a b", ("::1", 9), "/a%20b");
         check("ws://[::1]/é?q=%20", ("::1", 80), "/%C3%A9?q=%20");
         check("ws://h/a%20b#part", ("h", 80), "/a%20b");
+        check("wss://h/d", ("h", 443), "/d");
+        check("wss://[::1]:9/d", ("::1", 9), "/d");
     }
 
     #[test]
@@ -114,9 +123,9 @@ mod tests {
     #[test]
     fn other_addresses_are_refused_with_the_reason() {
         for (url, reason) in [
-            ("http://h/d", "begin with ws://"),
+            ("http://h/d", "begin with ws:// or wss://"),
             ("h/d", "begin with ws://"),
-            ("wss://h/d", "TLS"),
+            ("wss://under score/d", "certificate"),
             ("ws:///d", "no host"),
             ("ws://h:99999/d", "port"),
         ] {

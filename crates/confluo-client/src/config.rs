@@ -4,12 +4,14 @@ use std::{fmt, time::Duration};
 
 use confluo_protocol::LineageId;
 
-use crate::{AddressError, Backoff, address::Address};
+use crate::{AddressError, Authorities, Backoff, address::Address};
 
 /// Everything that a [`crate::Client`] needs to know; [`ClientConfig::new`] gives the defaults.
 #[derive(Debug, Clone)]
 pub struct ClientConfig {
     pub(crate) address: Address,
+    /// Who may vouch for the server of a `wss://` address. Default: the authorities that Mozilla trusts.
+    pub authorities: Authorities,
     /// Sent as `?token=` with each connection; [`crate::Client::set_token`] replaces it.
     pub token: Option<Token>,
     /// Whether the server is asked for the document's lineage, or told which one this copy has. A server other than
@@ -58,10 +60,11 @@ pub enum Lineage {
 }
 
 impl ClientConfig {
-    /// The defaults, for a document's address: `ws://host[:port]/path[?query]`.
+    /// The defaults, for a document's address: `ws://host[:port]/path[?query]`, or `wss://` for TLS.
     pub fn new(url: &str) -> Result<Self, AddressError> {
         Ok(Self {
             address: Address::parse(url)?,
+            authorities: Authorities::default(),
             token: None,
             lineage: Lineage::default(),
             client_id: None,

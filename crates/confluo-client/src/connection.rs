@@ -13,8 +13,10 @@ use confluo_ws::{
     client::{ClientRequest, ConnectError, connect},
 };
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
-use crate::{address::Address, error::ConnectionError};
+use crate::{Authorities, address::Address, error::ConnectionError};
 
 /// How long the server is given to take a close frame.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -22,20 +24,29 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// An open WebSocket with its outbound queue.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    socket: WebSocket<TcpStream>,
+    /// TLS is boxed, as it is many times as large as a bare socket.
+    socket: WebSocket<Either<TcpStream, Box<TlsStream<TcpStream>>>>,
     outbound: VecDeque<Bytes>,
 }
 
 impl Connection {
-    /// Resolves, connects and upgrades.
+    /// Resolves, connects, begins TLS if the address wants it, and upgrades.
     pub(crate) async fn open(
         address: &Address,
+        authorities: &Authorities,
         target: &str,
         max_message_bytes: usize,
     ) -> Result<Self, ConnectionError> {
         let stream = TcpStream::connect(address.socket()).await.map_err(ConnectionError::Connect)?;
         // An edit is small and somebody waits for it.
         stream.set_nodelay(true).map_err(ConnectionError::Connect)?;
+        let stream = match address.server_name.clone() {
+            None => Either::Left(stream),
+            Some(name) => {
+                let stream = authorities.connect(name, stream).await.map_err(ConnectionError::Tls)?;
+                Either::Right(Box::new(stream))
+            }
+        };
         let limits = Limits { max_message_bytes, ..Limits::default() };
         let request = ClientRequest {
             host: address.authority.clone(),

@@ -58,6 +58,8 @@ pub enum StopReason {
 pub(crate) enum ConnectionError {
     #[error("could not connect")]
     Connect(#[source] std::io::Error),
+    #[error("no TLS with the server, which must prove to be the host of the address to one of the trusted authorities")]
+    Tls(#[source] std::io::Error),
     #[error("the connection was not open in time")]
     ConnectTimeout,
     #[error("the server did not accept the upgrade: {0}")]

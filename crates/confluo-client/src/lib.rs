@@ -16,11 +16,12 @@
 //! 1. [`config`]: where to connect, as whom, and how patiently. 2. [`client`]: the handle; it sends commands to the
 //!    one task that owns the document. 3. `task`: that task: connects, listens, comes back. 4. `replica`: the protocol, without
 //!    IO: bytes in, bytes out. 5. `presence` and `saves`: what the replica knows of others, and of the server's disk.
-//! 6. `connection`: the socket.
+//! 6. `connection`: the socket, bare or inside TLS. 7. [`authorities`]: who may vouch for a server of `wss://`.
 //!
 //! Invariants: one task owns the `yrs::Doc`; every queue is bounded; nothing is sent after a close code of 4400–4499, but
 //! the document can still be read (to export it); what was edited offline is merged by the next connection, not replayed.
 
+pub mod authorities;
 pub mod backoff;
 pub mod client;
 pub mod config;
@@ -34,6 +35,7 @@ mod replica;
 mod saves;
 mod task;
 
+pub use authorities::{Authorities, AuthoritiesError};
 pub use backoff::Backoff;
 pub use client::Client;
 pub use config::{ClientConfig, Lineage, Token};

@@ -97,10 +97,10 @@ impl Task {
         };
         let token = self.config.token.clone().map(|token| ("token", token.0));
         let target = self.config.address.target(token.into_iter().chain(lineage.map(|id| ("lineage", id))));
-        let (address, limit, timeout) =
-            (self.config.address.clone(), self.config.max_message_bytes, self.config.connect_timeout);
+        let (address, authorities) = (self.config.address.clone(), self.config.authorities.clone());
+        let (limit, timeout) = (self.config.max_message_bytes, self.config.connect_timeout);
         async move {
-            time::timeout(timeout, Connection::open(&address, &target, limit))
+            time::timeout(timeout, Connection::open(&address, &authorities, &target, limit))
                 .await
                 .unwrap_or(Err(ConnectionError::ConnectTimeout))
         }
