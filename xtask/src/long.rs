@@ -1,9 +1,9 @@
-//! `cargo xtask crash | cuts | faults | sim | fuzz | hostile`: the random suites, for as long as one likes.
+//! `cargo xtask crash | cuts | faults | sim | fuzz | hostile`: the random suites, for as long as one likes. `cargo xtask autobahn`.
 
 use anyhow::{Context, bail};
 
 use crate::node;
-use crate::process::{cargo, program, root, run};
+use crate::process::{cargo, output_of, program, root, run};
 
 /// Kills the real server `rounds` times (200), on both engines or the one that is named.
 pub(crate) fn crash(arguments: &[String]) -> anyhow::Result<bool> {
@@ -60,6 +60,21 @@ pub(crate) fn hostile(arguments: &[String]) -> anyhow::Result<bool> {
     node::check()?;
     node::install(&folder)?;
     run(program("npm").current_dir(folder).args(["test", "--", &mutants.to_string()]))?;
+    Ok(true)
+}
+
+/// Runs Autobahn's fuzzing client against the echo server of `confluo-ws`.
+pub(crate) fn autobahn() -> anyhow::Result<bool> {
+    let python = std::env::var_os("PYTHON2").unwrap_or_else(|| "python2.7".into());
+    let is_usable = "import sys, pip; sys.exit(sys.version_info[:2] != (2, 7))";
+    if output_of(program(&python).args(["-c", is_usable])).is_none() {
+        bail!(
+            "{} is no Python 2.7 with pip: install one (CPython or PyPy) and a C compiler, and name it in PYTHON2; \
+             crates/confluo-ws/autobahn/README.md says why",
+            python.display()
+        );
+    }
+    run(&mut program(root().join("crates/confluo-ws/autobahn/run.sh")))?;
     Ok(true)
 }
 

@@ -15,6 +15,7 @@ enum Suite {
     Format,
     Lint,
     Rust,
+    Fixtures,
     App,
     Interop,
     Hostile,
@@ -22,15 +23,16 @@ enum Suite {
 }
 
 impl Suite {
-    const ALL: [Self; 7] =
-        [Self::Format, Self::Lint, Self::Rust, Self::App, Self::Interop, Self::Hostile, Self::Browser];
-    const FAST: [Self; 4] = [Self::Format, Self::Lint, Self::Rust, Self::App];
+    const ALL: [Self; 8] =
+        [Self::Format, Self::Lint, Self::Rust, Self::Fixtures, Self::App, Self::Interop, Self::Hostile, Self::Browser];
+    const FAST: [Self; 5] = [Self::Format, Self::Lint, Self::Rust, Self::Fixtures, Self::App];
 
     fn name(self) -> &'static str {
         match self {
             Self::Format => "format",
             Self::Lint => "lint",
             Self::Rust => "rust",
+            Self::Fixtures => "fixtures",
             Self::App => "app",
             Self::Interop => "interop",
             Self::Hostile => "hostile",
@@ -42,6 +44,7 @@ impl Suite {
     fn folder(self) -> PathBuf {
         match self {
             Self::Format | Self::Lint | Self::Rust => root(),
+            Self::Fixtures => root().join("fixtures/make"),
             Self::App => app::folder(),
             Self::Interop => root().join("tests/interop"),
             Self::Hostile => root().join("tests/hostile"),
@@ -58,6 +61,12 @@ impl Suite {
                 Ok(sum([clippy, deny()?]))
             }
             Self::Rust => tests(cargo().args(["test", "--workspace", "--no-fail-fast"])),
+            // That the JavaScript reference still writes what Rust is held to.
+            Self::Fixtures => {
+                node::check()?;
+                node::install(&self.folder())?;
+                step(npm(self).args(["run", "check"]))
+            }
             Self::App => {
                 node::check()?;
                 node::install(&self.folder())?;
