@@ -20,7 +20,8 @@ pub(super) struct Export {
     /// The file to write; `-` is standard output
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// The encoding of the update
+    /// The encoding of the update. V2 is refused where a map or list holds a `Uint8Array` by itself, and may turn
+    /// whole numbers beyond 2^53 in embeds and formats into `BigInt`
     #[arg(long, value_enum, default_value_t)]
     format: Format,
     /// Of a damaged document, write what is left of it
