@@ -12,7 +12,7 @@ export interface CloseReason {
 
 const RETRYING = 'Your edits are kept here and will be sent as soon as it is back.'
 
-/** The codes of a Confluo server. `fixtures/close-codes.json` is the same table for every implementation. */
+/** The codes of a Confluo server; 4404 is reserved, and none sends it yet. `fixtures/close-codes.json` is the same table for every implementation. */
 export const CLOSE_REASONS: readonly CloseReason[] = [
   reason(1001, 'going-away', 'The server is restarting.', RETRYING),
   reason(1011, 'internal-error', 'The server met an error of its own.', RETRYING),

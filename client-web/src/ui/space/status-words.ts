@@ -36,6 +36,7 @@ export function statusWords(status: SyncStatus, nowMs: number): StatusWords {
 
 function stoppedText(code: number): string {
   if (code === 4401 || code === 4403 || code === 4501) return 'No access'
+  // Reserved: no server sends it yet.
   if (code === 4404) return 'Not found'
   if (code === 4409) return 'Space was reset'
   if (code === 4413) return 'Too large'
