@@ -66,12 +66,13 @@ impl FullStateCache {
     }
 
     /// The answer to a state vector that was asked with these very bytes since the last change.
-    pub(crate) fn diff(&self, vector: &Bytes) -> Option<Frame> {
+    pub(crate) fn diff(&self, vector: &[u8]) -> Option<Frame> {
         self.last_diff.as_ref().filter(|(asked, _)| asked == vector).map(|(_, frame)| frame.clone())
     }
 
-    pub(crate) fn keep_diff(&mut self, vector: Bytes, frame: Frame) {
-        self.last_diff = Some((vector, frame));
+    pub(crate) fn keep_diff(&mut self, vector: &[u8], frame: Frame) {
+        // A copy: the vector is part of a frame, which would stay in memory with all else that it holds.
+        self.last_diff = Some((Bytes::copy_from_slice(vector), frame));
     }
 
     /// The document has changed.

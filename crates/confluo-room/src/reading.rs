@@ -10,7 +10,7 @@ use crate::{
 
 impl Room {
     pub(crate) fn answer_step1(&mut self, id: SessionId, vector: &StateVectorV1, effects: &mut Effects) {
-        let asked = vector.0.clone();
+        let asked = &vector.0;
         let known = match check_state_vector(vector) {
             Ok(known) => known,
             Err(error) => {
@@ -20,12 +20,15 @@ impl Room {
         };
         let frames = if known.is_empty() {
             self.full_state_frames()
-        } else if let Some(frame) = self.full_state.diff(&asked) {
+        } else if let Some(frame) = self.full_state.diff(asked) {
             Ok(vec![frame])
         } else {
             self.document.encode_diff(&known).map(|diff| {
                 let (frame, _) = Frame::step2(&diff);
-                self.full_state.keep_diff(asked, frame.clone());
+                // Whoever knows more clients than the document holds does not ask for what others ask for.
+                if asked.len() <= self.document_bytes() {
+                    self.full_state.keep_diff(asked, frame.clone());
+                }
                 vec![frame]
             })
         };

@@ -1,5 +1,7 @@
 //! What the engine does when its document is lost in memory.
 
+use std::sync::Arc;
+
 use confluo_protocol::{Access, StateVectorV1, Writer, encode_state_vector, update::Clocks};
 
 use super::*;
@@ -116,4 +118,34 @@ fn sy20_what_is_known_of_places_does_not_grow_with_the_history() {
     let effects = room.handle(now, [RoomInput::Received(session, Message::Sync(SyncMessage::Update(crossed)))]);
     let closed: Vec<_> = effects.close.iter().map(|(session, code, _)| (*session, *code)).collect();
     assert_eq!(closed, [(session, CloseCode::Malformed)], "what is left is known");
+}
+
+/// Bytes of which it can be seen whether somebody holds them.
+struct Watched(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Watched {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The answer is kept for whoever asks the same; neither the frame that asked, nor a vector that no copy of this document has.
+#[test]
+fn sy1_an_answered_step1_leaves_nothing_of_its_frame_in_memory() {
+    let lineage = LineageId([1; 16]);
+    let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
+    let now = confluo_testkit::network::start_of_time();
+    let session = SessionId(1);
+    let joining = Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
+    room.handle(now, [RoomInput::Joined(joining)]);
+    let strangers: Vec<_> = (1..100).map(|client| (client, 1)).collect();
+    for (known, is_kept) in [(&[(1, 1)][..], true), (&strangers, false)] {
+        let known = encode_state_vector(known).0;
+        let frame = Arc::new([&known[..], &[0; 1000]].concat());
+        let vector = StateVectorV1(Bytes::from_owner(Watched(Arc::clone(&frame))).slice(..known.len()));
+        let effects = room.handle(now, [RoomInput::Received(session, Message::Sync(SyncMessage::Step1(vector)))]);
+        assert!(effects.now.iter().any(|it| matches!(it, Outgoing::CatchUp(..))), "it is answered");
+        assert_eq!(room.full_state.diff(&known).is_some(), is_kept);
+        assert_eq!(Arc::strong_count(&frame), 1, "the frame is not kept");
+    }
 }
