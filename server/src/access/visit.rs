@@ -76,9 +76,10 @@ impl Visit {
 
     /// Ends it with 4401 if it was revoked; says whether.
     pub(super) fn end_if_revoked(&self) -> bool {
-        let identity = self.lock().identity.clone();
-        let refusal = self.door.check_revoked(&identity).err();
-        refusal.map(|refusal| self.lock().expel(refusal)).is_some()
+        let mut state = self.lock();
+        // A renewal comes before this look or after it. The book is the later of the two locks everywhere.
+        let refusal = self.door.check_revoked(&state.identity).err();
+        refusal.map(|refusal| state.expel(refusal)).is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
