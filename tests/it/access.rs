@@ -288,6 +288,8 @@ async fn only_an_admin_revokes() {
         ("GET", &*ada, "", 403),
         ("POST", &*admin, "{}", 422),
         ("POST", &*admin, r#"{"user":"ada","token_id":"x"}"#, 422),
+        ("POST", &*admin, r#"{"user":""}"#, 422),
+        ("POST", &*admin, r#"{"user":"ada","issued_until":4000000000}"#, 422),
         ("GET", &*admin, "", 200),
     ] {
         let (answered, answer) = server.ask(method, "/admin/revocations", token, body).await;

@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use confluo_auth::{Revocation, UnixTime};
+use confluo_auth::{Revocation, RevokeError, UnixTime};
 use confluo_protocol::{CloseCode, UserId};
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -123,7 +123,13 @@ async fn change(
     let changed = tokio::task::spawn_blocking(move || change(&admin, revocation)).await;
     match changed {
         Ok(Ok(answer)) => Json(answer).into_response(),
-        Ok(Err(ChangeError::Refused(error))) => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
+        Ok(Err(ChangeError::Refused(error))) => {
+            let status = match error {
+                RevokeError::Full(_) => StatusCode::CONFLICT,
+                RevokeError::IdLength | RevokeError::NotYet => StatusCode::UNPROCESSABLE_ENTITY,
+            };
+            (status, format!("{error}\n")).into_response()
+        }
         Ok(Err(error)) => {
             error!(error = &error as &dyn std::error::Error, "a revocation was not taken");
             (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
