@@ -8,8 +8,9 @@
 //!
 //! Invariants:
 //! - An idle connection owns no buffer: what it holds is the struct.
-//! - Nothing is allocated for bytes that are announced but have not arrived; nothing grows beyond [`Limits`],
-//!   nor all of it together beyond the [`ReceiveBudget`].
+//! - Nothing is allocated for bytes that are announced but have not arrived; nothing grows beyond [`Limits`].
+//! - What has arrived of the long messages of all connections is bounded by the [`ReceiveBudget`], but for the first 64 KiB of
+//!   each, and for one message at a time that goes on beyond it.
 //! - A frame is never copied on its way to a stream that writes vectored.
 //! - Own control frames go between frames, never inside one; at most one pong waits.
 //! - No extensions: reserved bits are an error. No timer but the one in [`WebSocket::close`].
