@@ -34,11 +34,11 @@ pub struct RedbConfig {
 }
 
 impl RedbConfig {
-    /// The defaults: a page cache of 64 MiB.
+    /// The defaults: a page cache of 16 MiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
-            cache_capacity_bytes: 64 * 1024 * 1024,
+            cache_capacity_bytes: 16 * 1024 * 1024,
             syncs: true,
             seal_bytes: JournalConfig::default().seal_bytes,
         }

@@ -40,11 +40,11 @@ pub struct SledConfig {
 }
 
 impl SledConfig {
-    /// The defaults: a page cache of 64 MiB.
+    /// The defaults: a page cache of 16 MiB.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
-            cache_capacity_bytes: 64 * 1024 * 1024,
+            cache_capacity_bytes: 16 * 1024 * 1024,
             syncs: true,
             seal_bytes: JournalConfig::default().seal_bytes,
         }
