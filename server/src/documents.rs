@@ -27,6 +27,11 @@ pub trait Documents: Send + Sync + 'static {
     /// What it has counted so far.
     fn metrics(&self) -> &HubMetrics;
 
+    /// How many bytes of messages over 64 KiB arrive, wait for their room or are merged now.
+    fn inbound_bytes(&self) -> usize {
+        0
+    }
+
     /// Who decides about access, if anyone does.
     fn door(&self) -> Option<Arc<Door>> {
         None

@@ -28,9 +28,6 @@ pub struct HubMetrics {
     pub rooms: Gauge,
     /// Documents held in memory now, those included that load, linger after their last session, or close.
     pub documents_open: Gauge,
-    /// Bytes of messages over 64 KiB that arrive, wait for their room or are merged now. Set by whoever reads sockets, when
-    /// it is asked for.
-    pub inbound_bytes: Gauge,
     /// Documents loaded since the start.
     pub documents_loaded: Counter,
     /// Loads that failed; the document was refused, never served empty.
@@ -89,7 +86,6 @@ impl HubMetrics {
             sessions_joined: Counter::default(),
             rooms: Gauge::default(),
             documents_open: Gauge::default(),
-            inbound_bytes: Gauge::default(),
             documents_loaded: Counter::default(),
             document_load_failures: Counter::default(),
             records_set_aside: Counter::default(),

@@ -66,9 +66,11 @@ impl Documents for LiveDocuments {
     }
 
     fn metrics(&self) -> &HubMetrics {
-        let metrics = self.hub.metrics();
-        metrics.inbound_bytes.set(i64::try_from(self.budget.taken_bytes()).unwrap_or(i64::MAX));
-        metrics
+        self.hub.metrics()
+    }
+
+    fn inbound_bytes(&self) -> usize {
+        self.budget.taken_bytes()
     }
 
     fn door(&self) -> Option<Arc<Door>> {

@@ -63,7 +63,6 @@ const GAUGES: &[Named<Gauge>] = &[
     ("sessions", "Sessions that are members of a room now", |hub| &hub.sessions),
     ("rooms", "Rooms with at least one session now", |hub| &hub.rooms),
     ("documents_open", "Documents held in memory now", |hub| &hub.documents_open),
-    ("inbound_bytes", "Bytes of messages over 64 KiB in memory now", |hub| &hub.inbound_bytes),
 ];
 
 const COUNTERS: &[Named<Counter>] = &[
@@ -118,6 +117,9 @@ impl Collector for HubCollector {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             ConstGauge::new(gauge(hub).get()).encode(metric)?;
         }
+        let help = "Bytes of messages over 64 KiB in memory now";
+        let metric = encoder.encode_descriptor("inbound_bytes", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(self.0.inbound_bytes()).unwrap_or(i64::MAX)).encode(metric)?;
         if let Ok(runtime) = Handle::try_current() {
             let metric = encoder.encode_descriptor("tasks", "Tasks alive now", None, MetricType::Gauge)?;
             let tasks = i64::try_from(runtime.metrics().num_alive_tasks()).unwrap_or(i64::MAX);
