@@ -73,7 +73,8 @@ pub struct DocumentUpgrade {
     pub request: Parts,
     /// Whose connection this is. Keep it as long as the socket: its place among the counted connections goes with it.
     pub connection: Connection,
-    on_upgrade: OnUpgrade,
+    /// Absent of a request that is no handshake, whatever it says: one of HTTP/1.0.
+    on_upgrade: Option<OnUpgrade>,
 }
 
 /// The bare socket after the answer 101.
@@ -88,14 +89,15 @@ pub struct UpgradedSocket {
 }
 
 impl DocumentUpgrade {
-    pub(crate) fn new(mut request: Parts, connection: Connection) -> Option<Self> {
-        let on_upgrade = request.extensions.remove::<OnUpgrade>()?;
-        Some(Self { request, connection, on_upgrade })
+    pub(crate) fn new(mut request: Parts, connection: Connection) -> Self {
+        let on_upgrade = request.extensions.remove::<OnUpgrade>();
+        Self { request, connection, on_upgrade }
     }
 
     /// Waits until the answer 101 is out, and takes the socket from the HTTP layer.
     pub async fn socket(self) -> io::Result<UpgradedSocket> {
-        let upgraded = self.on_upgrade.await.map_err(io::Error::other)?;
+        let on_upgrade = self.on_upgrade.ok_or_else(|| io::Error::other("the request cannot be upgraded"))?;
+        let upgraded = on_upgrade.await.map_err(io::Error::other)?;
         let parts = upgraded
             .downcast::<TokioIo<PatientStream<ClientStream>>>()
             .map_err(|_| io::Error::other("the connection does not stand on a stream of ours"))?;

@@ -38,6 +38,7 @@ async fn a_malformed_handshake_is_told_what_is_wrong_and_counted() {
         (get, format!("{UPGRADE}{KEY}Sec-WebSocket-Version: 8\r\n"), "426", "sec-websocket-version: 13"),
         (get, format!("Upgrade: websocket\r\n{KEY}{VERSION}"), "426", "upgrade: websocket"),
         ("GET /sync/notes HTTP/1.0", format!("{UPGRADE}{KEY}{VERSION}"), "400", ""),
+        ("GET /sync/notes HTTP/1.0", format!("Upgrade: websocket\r\n{KEY}{VERSION}"), "426", "upgrade: websocket"),
         ("POST /sync/notes HTTP/1.1", format!("{UPGRADE}{KEY}{VERSION}Content-Length: 0\r\n"), "405", "allow: get"),
     ];
     let failed = || server.metrics().handshakes_failed.get();
@@ -53,8 +54,8 @@ async fn a_malformed_handshake_is_told_what_is_wrong_and_counted() {
     answer(&server, "GET /health/live HTTP/1.1", UPGRADE).await;
     answer(&server, "GET /sync/notes HTTP/1.1", "").await;
     server.synced("notes").await;
-    assert_eq!(failed(), 7);
-    assert!(server.get("/metrics").await.1.contains("confluo_handshakes_failed_total 7\n"));
+    assert_eq!(failed(), 8);
+    assert!(server.get("/metrics").await.1.contains("confluo_handshakes_failed_total 8\n"));
     server.stop().await;
 }
 

@@ -59,11 +59,7 @@ async fn document_or_app(State(state): State<AppState>, request: Request) -> Res
     let Some(connection) = parts.extensions.remove::<Connection>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    let Some(upgrade) = DocumentUpgrade::new(parts, connection) else {
-        state.documents.metrics().handshakes_failed.increment();
-        return (StatusCode::BAD_REQUEST, "an upgrade needs HTTP/1.1 and `connection: upgrade`\n").into_response();
-    };
-    state.documents.upgrade(upgrade)
+    state.documents.upgrade(DocumentUpgrade::new(parts, connection))
 }
 
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
