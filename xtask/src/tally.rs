@@ -1,5 +1,7 @@
 //! How many tests passed and failed, read from what test runners print.
 
+use std::fmt;
+
 /// The sum over everything that one suite ran.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -7,6 +9,15 @@ pub(crate) struct Tally {
     pub(crate) passed: u64,
     /// Tests that failed.
     pub(crate) failed: u64,
+    /// What could not be looked at, and why.
+    pub(crate) not_checked: Option<&'static str>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        self.not_checked.map_or(Ok(()), |what| write!(f, "; {what}"))
+    }
 }
 
 impl Tally {
@@ -66,7 +77,15 @@ mod tests {
         for line in lines {
             tally.read(line);
         }
-        assert_eq!(tally, Tally { passed, failed }, "{lines:?}");
+        assert_eq!(tally, Tally { passed, failed, not_checked: None }, "{lines:?}");
+    }
+
+    #[test]
+    fn what_was_not_checked_stands_in_the_summary() {
+        let tally = Tally { passed: 2, ..Tally::default() };
+        assert_eq!(tally.to_string(), "2 passed, 0 failed");
+        let tally = Tally { not_checked: Some("advisories: NOT CHECKED (no network)"), ..tally };
+        assert_eq!(tally.to_string(), "2 passed, 0 failed; advisories: NOT CHECKED (no network)");
     }
 
     #[test]
