@@ -1,5 +1,6 @@
 //! The suite that every store passes. An engine's tests call [`check_all`] with a way to open, close and open again.
 
+pub mod bad_page;
 pub mod damage;
 pub mod disk_full;
 pub mod every_call;

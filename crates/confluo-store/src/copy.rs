@@ -34,7 +34,7 @@ pub fn copy_store(from: &dyn DocumentStore, to: &dyn DocumentStore) -> Result<Co
                     }
                 }
                 Ok(None) => {}
-                Err(error) if error.is_store_wide() => return Err(error),
+                Err(error) if error.ends_reading() => return Err(error),
                 Err(error) => report.failed.push((listed.name.clone(), error)),
             }
             after = Some(listed.name);

@@ -163,6 +163,8 @@ pub enum SetAsideReason {
     Missing,
     /// Its checksum or its structure is wrong.
     Damaged,
+    /// A newer build wrote it.
+    Newer,
     /// A compaction kept its bytes aside, because they could not be applied then.
     KeptAside,
     /// It lies beyond the head, so the head is not the newest one.
@@ -178,6 +180,7 @@ impl fmt::Display for SetAside {
         let text = match self.reason {
             SetAsideReason::Missing => "is missing",
             SetAsideReason::Damaged => "is damaged",
+            SetAsideReason::Newer => "was written by a newer confluo",
             SetAsideReason::KeptAside => "could not be applied and is kept aside",
             SetAsideReason::BeyondHead => "lies beyond the document's head",
             SetAsideReason::Snapshot => return f.write_str("the snapshot is damaged or missing"),

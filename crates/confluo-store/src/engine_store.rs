@@ -22,7 +22,7 @@ use confluo_protocol::{DocumentName, Seq};
 use crate::{
     Append, Batch, DocumentStats, DocumentStore, Engine, EngineError, Finding, Listed, NewSnapshot, Page, StoreError,
     StoreStats, StoredDocument,
-    keys::{self, FORMAT, Place, STATE},
+    keys::{self, FORMAT, STATE},
     value::{self, Entry, FORMAT_VERSION, Head, State, ValueError},
     watermark::Watermark,
 };
@@ -210,31 +210,7 @@ impl<E: Engine> DocumentStore for EngineStore<E> {
 
     fn document_stats(&self, name: &DocumentName) -> Result<Option<DocumentStats>, StoreError> {
         self.check_healthy()?;
-        let Some(entry) = self.entry(name)? else { return Ok(None) };
-        let head = self.head(name, &entry)?;
-        let mut stats = DocumentStats {
-            lineage: entry.lineage,
-            created_at: entry.created_at,
-            head: head.seq,
-            snapshot_through: head.through,
-            snapshot_bytes: 0,
-            records: 0,
-            record_bytes: 0,
-        };
-        self.engine.scan(&keys::document(entry.number), &[], &mut |key, sealed| {
-            match keys::place(key) {
-                Some(Place::Snapshot { generation, .. }) if generation == head.generation => {
-                    stats.snapshot_bytes += sealed.len() as u64;
-                }
-                Some(Place::Record { seq, chunk }) if seq > head.through => {
-                    stats.records += u64::from(chunk == 0);
-                    stats.record_bytes += sealed.len() as u64;
-                }
-                _ => {}
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(Some(stats))
+        load::stats(self, name).map_err(|error| error.within(name))
     }
 
     fn stats(&self) -> StoreStats {

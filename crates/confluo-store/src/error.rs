@@ -69,6 +69,17 @@ pub enum StoreError {
         /// `the snapshot`, `the head`, `the catalogue entry`.
         what: &'static str,
     },
+    /// The engine cannot read what one document needs; the others are readable as far as is known.
+    #[error(
+        "document {document:?} cannot be read: the engine's files are damaged where it lies ({detail}); run `confluo doc verify`, \
+         then `confluo doc export --salvage` for what is left, or restore a backup"
+    )]
+    Unreadable {
+        /// Which document.
+        document: DocumentName,
+        /// What the engine said.
+        detail: String,
+    },
     /// A record does not follow the head. A bug in the caller, or two owners of one document.
     #[error("record {} of document {document:?} does not follow its head {}; reload the document", found.0, head.0)]
     SeqConflict {
@@ -131,6 +142,20 @@ impl StoreError {
                 | Self::Damaged { .. }
                 | Self::Unhealthy { .. }
         )
+    }
+
+    /// Whether it is no use to ask for another document.
+    pub fn ends_reading(&self) -> bool {
+        matches!(self, Self::Locked { .. } | Self::Unhealthy { .. })
+    }
+
+    /// Damage that was met where one document lies is that document's.
+    #[must_use]
+    pub(crate) fn within(self, document: &DocumentName) -> Self {
+        match self {
+            Self::Damaged { detail } => Self::Unreadable { document: document.clone(), detail },
+            other => other,
+        }
     }
 
     /// Names the record where a document is corrupt.

@@ -114,9 +114,14 @@ pub fn record(number: DocumentNumber, seq: Seq) -> Vec<u8> {
     key
 }
 
+/// What the chunks of all records kept aside start with.
+pub fn asides(number: DocumentNumber) -> Vec<u8> {
+    with_kind(number, ASIDE)
+}
+
 /// What the chunks of a record kept aside start with.
 pub fn aside(number: DocumentNumber, seq: Seq) -> Vec<u8> {
-    let mut key = with_kind(number, ASIDE);
+    let mut key = asides(number);
     key.extend_from_slice(&seq.0.to_be_bytes());
     key
 }

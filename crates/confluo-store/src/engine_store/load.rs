@@ -1,12 +1,15 @@
 //! Reading a document, and saying exactly what of it could not be read.
 
+mod by_key;
+
 use std::ops::ControlFlow;
 
 use confluo_protocol::{DocumentName, Seq};
 
 use super::{unreadable, unreadable_record};
 use crate::{
-    Engine, EngineStore, NewSnapshot, Record, SetAside, SetAsideReason, StoreError, StoredDocument, StoredSnapshot,
+    DocumentStats, Engine, EngineStore, NewSnapshot, Record, SetAside, SetAsideReason, StoreError, StoredDocument,
+    StoredSnapshot,
     keys::{self, Place},
     value::{self, Entry, Head, ValueError},
 };
@@ -15,6 +18,10 @@ pub(super) fn load<E: Engine>(
     store: &EngineStore<E>,
     name: &DocumentName,
 ) -> Result<Option<StoredDocument>, StoreError> {
+    load_whole(store, name).map_err(|error| error.within(name))
+}
+
+fn load_whole<E: Engine>(store: &EngineStore<E>, name: &DocumentName) -> Result<Option<StoredDocument>, StoreError> {
     loop {
         // Under the lock, so that what is read is on disk: a commit holds it until its sync is done.
         let (entry, head) = {
@@ -49,9 +56,41 @@ pub(super) fn salvage<E: Engine>(
     name: &DocumentName,
 ) -> Result<Option<StoredDocument>, StoreError> {
     let _writing = store.lock_healthy()?;
-    let Some(entry) = store.entry(name)? else { return Ok(None) };
+    let Some(entry) = store.entry(name).map_err(|error| error.within(name))? else { return Ok(None) };
     let head = store.head(name, &entry).ok();
     Loading { name, entry, head, is_salvage: true }.run(store).map(Some)
+}
+
+/// What a document takes.
+pub(super) fn stats<E: Engine>(
+    store: &EngineStore<E>,
+    name: &DocumentName,
+) -> Result<Option<DocumentStats>, StoreError> {
+    let Some(entry) = store.entry(name)? else { return Ok(None) };
+    let head = store.head(name, &entry)?;
+    let mut stats = DocumentStats {
+        lineage: entry.lineage,
+        created_at: entry.created_at,
+        head: head.seq,
+        snapshot_through: head.through,
+        snapshot_bytes: 0,
+        records: 0,
+        record_bytes: 0,
+    };
+    store.engine.scan(&keys::document(entry.number), &[], &mut |key, sealed| {
+        match keys::place(key) {
+            Some(Place::Snapshot { generation, .. }) if generation == head.generation => {
+                stats.snapshot_bytes += sealed.len() as u64;
+            }
+            Some(Place::Record { seq, chunk }) if seq > head.through => {
+                stats.records += u64::from(chunk == 0);
+                stats.record_bytes += sealed.len() as u64;
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(Some(stats))
 }
 
 struct Loading<'a> {
@@ -80,7 +119,10 @@ struct Found {
 
 impl Loading<'_> {
     fn run<E: Engine>(&self, store: &EngineStore<E>) -> Result<StoredDocument, StoreError> {
-        let found = self.read(store)?;
+        let found = match self.read(store) {
+            Err(error) if self.is_salvage && !error.ends_reading() => self.read_by_key(store),
+            found => found?,
+        };
         let mut set_aside = Vec::new();
         let snapshot = self.choose_snapshot(found.snapshots, &mut set_aside)?;
         set_aside.extend(found.aside.iter().map(|seq| SetAside { seq: Some(*seq), reason: SetAsideReason::KeptAside }));
@@ -109,6 +151,9 @@ impl Loading<'_> {
                 Ok(record) => records.push(record),
                 Err(ValueError::Damaged) => {
                     set_aside.push(SetAside { seq: Some(seq), reason: SetAsideReason::Damaged });
+                }
+                Err(ValueError::Newer(_)) if self.is_salvage => {
+                    set_aside.push(SetAside { seq: Some(seq), reason: SetAsideReason::Newer });
                 }
                 Err(error @ ValueError::Newer(_)) => return Err(unreadable_record(error, self.name, seq)),
             }
@@ -150,7 +195,7 @@ impl Loading<'_> {
         };
         match decoded {
             Ok(snapshot) => Ok(Some(snapshot)),
-            Err(ValueError::Damaged) if self.is_salvage => {
+            Err(_) if self.is_salvage => {
                 report(SetAsideReason::Snapshot);
                 Ok(None)
             }

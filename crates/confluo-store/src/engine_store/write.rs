@@ -167,8 +167,15 @@ fn remove_document<E: Engine>(store: &EngineStore<E>, name: &DocumentName) -> Re
     batch.remove(key.clone());
     // A damaged entry is removed too; what it pointed at cannot be found any more.
     if let Ok(entry) = Entry::decode(&key, &sealed) {
-        batch.remove(keys::head(entry.number));
-        remove_all(store, &mut batch, &keys::document(entry.number))?;
+        // Only what can be read: the engine would fail to remove the rest. That stays, and nothing points at it.
+        let head = keys::head(entry.number);
+        if store.engine.get(&head).is_ok() {
+            batch.remove(head);
+        }
+        let mut rest = Batch::default();
+        if remove_all(store, &mut rest, &keys::document(entry.number)).is_ok() {
+            batch.merge(rest);
+        }
     }
     Ok(Some(batch))
 }

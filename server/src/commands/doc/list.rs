@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use confluo_store::{DocumentStats, Listed, StoreError};
+use confluo_store::{DocumentStats, Listed};
 use serde_json::json;
 
 use super::{Workplace, print};
@@ -34,11 +34,11 @@ impl List {
             for listed in &page.documents {
                 match workplace.store.document_stats(&listed.name) {
                     Ok(stats) => lines += &self.line(listed, stats.as_ref()),
-                    Err(error @ StoreError::Corrupt { .. }) => {
+                    Err(error) if error.ends_reading() => return Err(error.into()),
+                    Err(error) => {
                         tracing::error!(%error, "a document is damaged");
                         lines += &self.line(listed, None);
                     }
-                    Err(error) => return Err(error.into()),
                 }
             }
             print(&lines)?;

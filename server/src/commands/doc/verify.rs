@@ -56,7 +56,22 @@ impl Verify {
         }
         let Tally { documents, records, problems } = tally;
         print(&format!("read {documents} documents with {records} records and snapshots: {problems} problems\n"))?;
+        if problems > 0 {
+            print(
+                "`confluo doc export --salvage` writes what is left of a damaged document; clients bring back what they hold\n",
+            )?;
+        }
         Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// An error without its advice, which names this command.
+fn cause(error: &StoreError) -> String {
+    match error {
+        StoreError::Corrupt { what, seq: Some(seq), .. } => format!("{what} is damaged or missing (record {})", seq.0),
+        StoreError::Corrupt { what, .. } => format!("{what} is damaged or missing"),
+        StoreError::Unreadable { detail, .. } => format!("the engine cannot read all of it: {detail}"),
+        other => other.to_string(),
     }
 }
 
@@ -65,13 +80,14 @@ impl Tally {
         self.documents += 1;
         // What an error hides, salvage may tell.
         let stored = match workplace.store.load(name) {
-            Err(error @ StoreError::Corrupt { .. }) => {
-                self.report(&error.to_string())?;
-                workplace.store.salvage(name)
+            Err(error) if !error.ends_reading() => {
+                self.report(&format!("document {name:?}: {}", cause(&error)))?;
+                let Ok(salvaged) = workplace.store.salvage(name) else { return Ok(()) };
+                salvaged
             }
-            stored => stored,
+            stored => stored?,
         };
-        let Some(stored) = stored? else { return self.report(&format!("document {name:?}: there is none")) };
+        let Some(stored) = stored else { return self.report(&format!("document {name:?}: there is none")) };
         let updates = stored.snapshot.iter().map(|snapshot| (None, &snapshot.state));
         let updates = updates.chain(stored.records.iter().map(|record| (Some(record.seq), &record.update)));
         let mut problems = String::new();

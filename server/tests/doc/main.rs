@@ -2,84 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod damage;
+mod place;
+mod whole_store;
 
-use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1, Writer};
-use confluo_store::keys::{self, DocumentNumber};
-use confluo_store::{Append, Batch, DocumentStore, Engine, Record, UnixMillis};
-use confluo_store_sled::SledConfig;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use confluo_protocol::{UpdateV1, Writer};
 use confluo_testkit::content::{Content, document_of};
 use confluo_testkit::fixtures;
 use confluo_testkit::state::{RootType, describe};
+use place::Place;
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A data folder, and files beside it.
-struct Place {
-    folder: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> String {
-        let path = self.folder.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().into()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
-        command.args(arguments).arg("--data-dir").arg(self.data());
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// What a command prints that succeeds.
-    fn succeed(&self, arguments: &[&str]) -> Vec<u8> {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    }
-
-    fn text(&self, arguments: &[&str]) -> String {
-        String::from_utf8(self.succeed(arguments)).unwrap()
-    }
-
-    /// What a command says that fails.
-    fn fail(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?} fails");
-        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
-    }
-
-    fn list(&self) -> Vec<Value> {
-        let text = self.text(&["doc", "list", "--json"]);
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    fn import(&self, name: &str, update: &[u8], flags: &[&str]) {
-        let file = self.file("update", update);
-        self.succeed(&[&["doc", "import", name, &file], flags].concat());
-    }
-
-    fn export(&self, name: &str) -> Content {
-        Content::of_updates(&[UpdateV1(self.succeed(&["doc", "export", name]).into())])
-    }
-}
 
 fn kind(root: RootType) -> &'static str {
     match root {
@@ -184,7 +119,7 @@ fn a_replacement_that_does_not_fit_leaves_the_old_document() {
     assert!(confluo(&["doc", "import", "a", &small]).status.success());
     let refused = confluo(&["doc", "import", "a", &big, "--replace"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("File too large"), "{refused:?}");
-    let kept = confluo(&["doc", "export", "a"]).stdout;
+    let kept = place.command(&["doc", "export", "a"]).env("CONFLUO__STORE__ENGINE", "redb").output().unwrap().stdout;
     assert_eq!(Content::of_updates(&[UpdateV1(kept.into())]), Content::of_updates(&[old.v1]));
 }
 
@@ -247,119 +182,4 @@ fn a_deletion_needs_a_yes() {
     place.succeed(&["doc", "delete", "a", "--yes"]);
     assert!(place.list().is_empty());
     assert!(place.fail(&["doc", "delete", "a", "--yes"]).contains("there is no document \"a\""));
-}
-
-fn append(name: &str, seq: u64, update: &UpdateV1) -> Append {
-    let record = Record { seq: Seq(seq), at: UnixMillis(1), authors: Vec::new(), update: update.clone() };
-    Append { document: DocumentName::new(name).unwrap(), lineage: LineageId([7; 16]), record }
-}
-
-fn fill(data: &Path, records: &[Append]) {
-    confluo_store_sled::open(SledConfig::new(data)).unwrap().append(records).unwrap();
-}
-
-#[test]
-fn a_list_goes_on_to_its_end_in_order_and_by_prefix() {
-    let place = Place::new();
-    let update = fixtures::document("text-plain").v1;
-    let names: Vec<String> = (0..1100).map(|number| format!("team/{number:04}")).collect();
-    let mut records: Vec<_> = names.iter().map(|name| append(name, 1, &update)).collect();
-    records.push(append("other", 1, &update));
-    fill(&place.data(), &records);
-    let listed = place.text(&["doc", "list", "--json", "--prefix", "team/"]);
-    let listed: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(listed.iter().map(|line| line["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
-    let first = &listed[0];
-    assert_eq!((&first["head"], &first["records"]), (&1.into(), &1.into()));
-    assert_eq!(first["lineage"], "07".repeat(16));
-    assert!(first["bytes"].as_u64().unwrap() >= update.0.len() as u64);
-    assert_eq!(place.text(&["doc", "list"]).lines().count(), 1102, "a head line and every document");
-}
-
-/// Documents `a`, with its second record flipped, and `b`.
-fn damaged() -> Place {
-    let place = Place::new();
-    let updates = fixtures::document("text-plain").updates;
-    let store = confluo_store_sled::open(SledConfig::new(place.data())).unwrap();
-    let records: Vec<_> = (1..).zip(&updates).map(|(seq, update)| append("a", seq, update)).collect();
-    store.append(&records).unwrap();
-    store.append(&[append("b", 1, &fixtures::document("xml").v1)]).unwrap();
-    let key = keys::chunk(&keys::record(DocumentNumber(1), Seq(2)), 0);
-    let mut value = store.engine().get(&key).unwrap().unwrap();
-    let middle = value.len() / 2;
-    value[middle] ^= 1;
-    let mut batch = Batch::default();
-    batch.put(key, value);
-    store.engine().commit(batch).unwrap();
-    place
-}
-
-#[test]
-fn verify_names_the_document_and_the_record_that_would_not_load() {
-    let place = damaged();
-    let report = place.fail(&["doc", "verify"]);
-    assert!(report.contains("document \"a\": record 2 is damaged"), "{report}");
-    assert!(!report.contains("document \"b\""), "{report}");
-    place.succeed(&["doc", "verify", "b"]);
-    assert!(place.fail(&["doc", "verify", "b", "c"]).contains("document \"c\": there is none"));
-}
-
-#[test]
-fn verify_names_a_record_that_holds_no_update() {
-    let place = Place::new();
-    fill(&place.data(), &[append("a", 1, &UpdateV1("no update".into()))]);
-    let report = place.fail(&["doc", "verify"]);
-    assert!(report.contains("document \"a\": record 1: malformed update"), "{report}");
-}
-
-#[test]
-fn a_damaged_document_is_exported_only_when_asked_for_what_is_left() {
-    let place = damaged();
-    let message = place.fail(&["doc", "export", "a"]);
-    assert!(message.contains("record 2 is damaged") && message.contains("--salvage"), "{message}");
-    let left = place.succeed(&["doc", "export", "a", "--salvage"]);
-    let first = fixtures::document("text-plain").updates.swap_remove(0);
-    let (left, first) = (Content::of_updates(&[UpdateV1(left.into())]), Content::of_updates(&[first]));
-    assert_eq!(left.clocks(), first.clocks(), "what builds on the second record is gone with it");
-}
-
-#[test]
-fn a_store_is_copied_to_another_engine_and_back() {
-    let place = Place::new();
-    for fixture in fixtures::documents() {
-        place.import(&fixture.name, &fixture.v1.0, &[]);
-    }
-    let copy = |from: &str, to: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
-        command.args(["store", "copy", "--from", from, "--to", to]).env_clear().output().unwrap()
-    };
-    let address = |engine: &str, name: &str| format!("{engine}:{}", place.folder.path().join(name).display());
-    let (sled, redb, back) = (address("sled", "data"), address("redb", "redb"), address("sled", "back"));
-    for (from, to) in [(&sled, &redb), (&redb, &back)] {
-        let output = copy(from, to);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let list = |engine: &str, folder: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
-        command.args(["doc", "list", "--json", "--data-dir"]).arg(place.folder.path().join(folder));
-        String::from_utf8(command.env_clear().env("CONFLUO__STORE__ENGINE", engine).output().unwrap().stdout).unwrap()
-    };
-    let original = list("sled", "data");
-    assert_eq!(original.lines().count(), fixtures::documents().len());
-    assert_eq!(list("redb", "redb"), original);
-    assert_eq!(list("sled", "back"), original);
-    let again = copy(&sled, &redb);
-    assert!(String::from_utf8(again.stderr).unwrap().contains("already has documents"));
-}
-
-#[test]
-fn a_store_that_is_not_there_or_in_use_is_explained() {
-    let place = Place::new();
-    assert!(place.fail(&["doc", "list"]).contains("there is no store in"));
-    assert!(!place.data().exists(), "nothing was created");
-    let _in_use = confluo_store_sled::open(SledConfig::new(place.data())).unwrap();
-    for arguments in [&["doc", "list"][..], &["doc", "verify"], &["doc", "export", "a"]] {
-        let message = place.fail(arguments);
-        assert!(message.contains("another process uses the store"), "{message}");
-    }
 }

@@ -1,0 +1,11 @@
+//! One page that cannot be read costs one document.
+
+use std::sync::Arc;
+
+use confluo_store::contract::bad_page;
+use confluo_store_sled::{SledConfig, open};
+
+#[test]
+fn a_bad_page_costs_one_document() {
+    bad_page::check(|dir| Ok(Arc::new(open(SledConfig::new(dir))?)), "db");
+}

@@ -1,0 +1,143 @@
+//! A page that the engine cannot read, in the middle of a document: that document is told of and can be salvaged, copied without,
+//! replaced and deleted; the others are whole.
+
+use std::{fs, path::Path, sync::Arc};
+
+use super::{append, expected, name, noise, snapshot};
+use crate::{DocumentStore, MemoryStore, StoreError, StoredDocument, copy_store};
+
+const DOCUMENTS: u64 = 10;
+const RECORDS: u64 = 20;
+/// Together some 44 MB: an engine that looks at the end of its file when it opens does not get to see most of it.
+const RECORD_BYTES: usize = 220_000;
+/// The document that is hit; it was compacted through its second record.
+const HIT: u64 = 3;
+const THROUGH: u64 = 2;
+
+/// How to open the store under test in a folder.
+pub type Open = fn(dir: &Path) -> Result<Arc<dyn DocumentStore>, StoreError>;
+
+/// Flips a bit of what is in the middle of a document, wherever `file` has it, and looks what can still be done with the store.
+pub fn check(open: Open, file: &str) {
+    let work = tempfile::tempdir().expect("a scratch folder");
+    let sound = work.path().join("sound");
+    build(&*open(&sound).expect("an empty folder opens"));
+    // sled notes at a start what its file holds. What is newer than that it reads when it opens, and then it refuses.
+    drop(open(&sound).expect("it was closed"));
+    let snapshot = snapshot(THROUGH, RECORD_BYTES).state.compressed;
+    for (what, bytes) in [("record", &content(HIT, 11)[100_000..100_032]), ("snapshot", &snapshot[1_000..1_032])] {
+        let dir = work.path().join(what);
+        super::damage::copy_folder(&sound, &dir);
+        flip(&dir.join(file), bytes);
+        let store = open(&dir).unwrap_or_else(|error| panic!("{what}: one page is no reason to refuse: {error}"));
+        assert_eq!(store.list("", None, 100).expect("the catalogue is whole").documents.len(), DOCUMENTS as usize);
+        let hit = hit_documents(&*store);
+        assert!(
+            hit.contains(&HIT) && hit.len() <= 2,
+            "{what}: a page holds the ends of two documents at most: {hit:?}"
+        );
+        copy_without(&*store, &hit);
+        for (place, index) in hit.iter().enumerate() {
+            check_salvage(&*store, *index, what);
+            let title = name(&title(*index));
+            if place == 0 {
+                store.replace(&title, &expected("a", 2, 0, 10)).expect("it needs nothing of what was there");
+            } else {
+                assert!(store.delete(&title).expect("it needs nothing of what was there"));
+            }
+        }
+        drop(store);
+        let store = open(&dir).expect("it opened before");
+        let whole = (0..DOCUMENTS).filter(|index| document(&*store, *index) == Ok(Some(whole(*index))));
+        assert_eq!(whole.count(), DOCUMENTS as usize - hit.len());
+        assert_eq!(document(&*store, hit[0]), Ok(Some(expected("a", 2, 0, 10))), "{what}");
+        assert_eq!((store.stats().documents, store.stats().unhealthy), (DOCUMENTS + 1 - hit.len() as u64, None));
+    }
+}
+
+/// The documents that are not whole. Each says so itself.
+fn hit_documents(store: &dyn DocumentStore) -> Vec<u64> {
+    let is_hit = |index: &u64| match store.load(&name(&title(*index))) {
+        Ok(Some(loaded)) if loaded == whole(*index) => false,
+        Ok(loaded) => !loaded.expect("it is there").set_aside.is_empty(),
+        Err(error) => !error.is_store_wide() && error.to_string().contains("--salvage"),
+    };
+    let hit: Vec<_> = (0..DOCUMENTS).filter(is_hit).collect();
+    for index in 0..DOCUMENTS {
+        match store.document_stats(&name(&title(index))) {
+            Ok(stats) => assert_eq!(stats.expect("it is there").head.0, RECORDS),
+            Err(error) => assert!(hit.contains(&index) && !error.is_store_wide(), "{error}"),
+        }
+    }
+    hit
+}
+
+fn copy_without(store: &dyn DocumentStore, hit: &[u64]) {
+    let copy = MemoryStore::new();
+    let report = copy_store(store, &copy).expect("one document is no reason to stop");
+    assert_eq!(report.incomplete.len() + report.failed.len(), hit.len());
+    for index in (0..DOCUMENTS).filter(|index| !hit.contains(index)) {
+        assert!(document(&copy, index) == Ok(Some(whole(index))), "document {index} is as it was");
+    }
+}
+
+fn check_salvage(store: &dyn DocumentStore, index: u64, what: &str) {
+    let salvaged = store.salvage(&name(&title(index))).expect("what is left can be had").expect("it is there");
+    assert_eq!(salvaged.snapshot.is_some(), index == HIT && what == "record", "{what}");
+    assert!(!salvaged.set_aside.is_empty());
+    // A page holds several records.
+    assert!(salvaged.records.len() as u64 >= RECORDS / 4, "{what}: {} records are left", salvaged.records.len());
+    for record in &salvaged.records {
+        assert_eq!(record.update.0, content(index, record.seq.0), "{what}");
+    }
+}
+
+fn build(store: &dyn DocumentStore) {
+    for index in 0..DOCUMENTS {
+        let mut records = whole(index).records;
+        if index == HIT {
+            records.splice(0..0, (1..=THROUGH).map(|seq| append("a", seq, 10).record));
+        }
+        for record in records {
+            let slice = [crate::Append { record, ..append(&title(index), 1, 0) }];
+            store.append(&slice).expect("a healthy store appends");
+        }
+    }
+    store.compact(&name(&title(HIT)), snapshot(THROUGH, RECORD_BYTES)).expect("within range");
+}
+
+fn whole(index: u64) -> StoredDocument {
+    let mut whole = expected(&title(index), RECORDS, if index == HIT { THROUGH } else { 0 }, 0);
+    for record in &mut whole.records {
+        record.update.0 = content(index, record.seq.0);
+    }
+    whole
+}
+
+fn content(index: u64, seq: u64) -> bytes::Bytes {
+    noise(index * 1_000 + seq, RECORD_BYTES).0
+}
+
+fn title(index: u64) -> String {
+    format!("document {index}")
+}
+
+fn document(store: &dyn DocumentStore, index: u64) -> Result<Option<StoredDocument>, String> {
+    store.load(&name(&title(index))).map_err(|error| error.to_string())
+}
+
+/// Everywhere: a log-structured engine has older copies too.
+fn flip(file: &Path, wanted: &[u8]) {
+    let mut bytes = fs::read(file).expect("the engine keeps its data in that file");
+    let places: Vec<_> = places_of(&bytes, wanted);
+    assert!(!places.is_empty(), "the engine keeps values as they are");
+    for place in places {
+        bytes[place] ^= 1;
+    }
+    fs::write(file, bytes).expect("the copy is ours");
+}
+
+fn places_of(bytes: &[u8], wanted: &[u8]) -> Vec<usize> {
+    let candidates = bytes.iter().enumerate().filter(|(_, byte)| **byte == wanted[0]).map(|(place, _)| place);
+    candidates.filter(|place| bytes[*place..].starts_with(wanted)).collect()
+}

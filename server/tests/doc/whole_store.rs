@@ -1,0 +1,68 @@
+//! Many documents: lists, copies, and stores that are not there.
+
+use std::process::Command;
+
+use confluo_store_sled::SledConfig;
+use confluo_testkit::fixtures;
+use serde_json::Value;
+
+use crate::place::{Place, append, fill};
+
+#[test]
+fn a_list_goes_on_to_its_end_in_order_and_by_prefix() {
+    let place = Place::new();
+    let update = fixtures::document("text-plain").v1;
+    let names: Vec<String> = (0..1100).map(|number| format!("team/{number:04}")).collect();
+    let mut records: Vec<_> = names.iter().map(|name| append(name, 1, &update)).collect();
+    records.push(append("other", 1, &update));
+    fill(&place.data(), &records);
+    let listed = place.text(&["doc", "list", "--json", "--prefix", "team/"]);
+    let listed: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(listed.iter().map(|line| line["name"].as_str().unwrap()).collect::<Vec<_>>(), names);
+    let first = &listed[0];
+    assert_eq!((&first["head"], &first["records"]), (&1.into(), &1.into()));
+    assert_eq!(first["lineage"], "07".repeat(16));
+    assert!(first["bytes"].as_u64().unwrap() >= update.0.len() as u64);
+    assert_eq!(place.text(&["doc", "list"]).lines().count(), 1102, "a head line and every document");
+}
+
+#[test]
+fn a_store_is_copied_to_another_engine_and_back() {
+    let place = Place::new();
+    for fixture in fixtures::documents() {
+        place.import(&fixture.name, &fixture.v1.0, &[]);
+    }
+    let copy = |from: &str, to: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
+        command.args(["store", "copy", "--from", from, "--to", to]).env_clear().output().unwrap()
+    };
+    let address = |engine: &str, name: &str| format!("{engine}:{}", place.folder.path().join(name).display());
+    let (sled, redb, back) = (address("sled", "data"), address("redb", "redb"), address("sled", "back"));
+    for (from, to) in [(&sled, &redb), (&redb, &back)] {
+        let output = copy(from, to);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let list = |engine: &str, folder: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
+        command.args(["doc", "list", "--json", "--data-dir"]).arg(place.folder.path().join(folder));
+        String::from_utf8(command.env_clear().env("CONFLUO__STORE__ENGINE", engine).output().unwrap().stdout).unwrap()
+    };
+    let original = list("sled", "data");
+    assert_eq!(original.lines().count(), fixtures::documents().len());
+    assert_eq!(list("redb", "redb"), original);
+    assert_eq!(list("sled", "back"), original);
+    let again = copy(&sled, &redb);
+    assert!(String::from_utf8(again.stderr).unwrap().contains("already has documents"));
+}
+
+#[test]
+fn a_store_that_is_not_there_or_in_use_is_explained() {
+    let place = Place::new();
+    assert!(place.fail(&["doc", "list"]).contains("there is no store in"));
+    assert!(!place.data().exists(), "nothing was created");
+    let _in_use = confluo_store_sled::open(SledConfig::new(place.data())).unwrap();
+    for arguments in [&["doc", "list"][..], &["doc", "verify"], &["doc", "export", "a"]] {
+        let message = place.fail(arguments);
+        assert!(message.contains("another process uses the store"), "{message}");
+    }
+}
