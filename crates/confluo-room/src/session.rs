@@ -13,6 +13,8 @@ use crate::awareness::Membership;
 
 /// How many save statuses wait for early content; a later one implies the earlier, so the oldest goes first.
 const MAX_WAITING_SAVE_STATUSES: usize = 64;
+/// How many clients' clocks are remembered that early content waits for; they are looked at after each batch.
+const MAX_AWAITED_CLOCKS: usize = 1024;
 /// The first and the longest pause before content that refers to something unknown is asked for again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(64);
@@ -92,6 +94,7 @@ impl Session {
 
     /// Notes what remained of an update. Returns whether the client must be asked for what is missing.
     pub(crate) fn note_early(&mut self, now: Instant, remainder: Option<Early>, is_answer: bool) -> bool {
+        let remainder = remainder.map(bounded);
         if is_answer {
             self.is_asked = false;
             // An answer holds all that the client has, so what it leaves is all that is early.
@@ -133,4 +136,13 @@ impl Session {
         // A copy: the bytes are part of a frame, which would stay in memory with all else that it holds.
         self.waiting_save_statuses.push_back(Bytes::copy_from_slice(bytes));
     }
+}
+
+/// Of content that waits for too much, it counts as unknown what it waits for.
+fn bounded(mut early: Early) -> Early {
+    if early.waits_for.len() > MAX_AWAITED_CLOCKS {
+        early.waits_for.clear();
+    }
+    early.waits_for.shrink_to_fit();
+    early
 }

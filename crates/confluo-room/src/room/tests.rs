@@ -149,3 +149,39 @@ fn sy1_an_answered_step1_leaves_nothing_of_its_frame_in_memory() {
         assert_eq!(Arc::strong_count(&frame), 1, "the frame is not kept");
     }
 }
+
+/// What a session waits for is looked at after each batch, and stays as long as the session.
+#[test]
+fn sy11_what_is_remembered_of_early_content_is_bounded() {
+    const CLIENTS: u64 = 100_000;
+    let mut many_clients = Writer::default();
+    many_clients.write_var_uint(0).write_var_uint(CLIENTS);
+    for client in 2..2 + CLIENTS {
+        many_clients.write_var_uint(client).write_raw(&[1, 0, 1]);
+    }
+    let mut many_ranges = Writer::default();
+    many_ranges.write_var_uint(0).write_raw(&[1, 2]).write_var_uint(CLIENTS);
+    for range in 0..CLIENTS {
+        many_ranges.write_var_uint(2 * range).write_raw(&[1]);
+    }
+    for early in [many_clients, many_ranges].map(|early| UpdateV1(early.finish())) {
+        let lineage = LineageId([1; 16]);
+        let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
+        let now = confluo_testkit::network::start_of_time();
+        let [waiting, other] = [SessionId(1), SessionId(2)];
+        for session in [waiting, other] {
+            let joining =
+                Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
+            room.handle(now, [RoomInput::Joined(joining)]);
+        }
+        room.handle(now, [RoomInput::Received(waiting, Message::Sync(SyncMessage::Step2(early)))]);
+        let remembered = room.sessions[&waiting].early.as_ref().map(|early| early.content.waits_for.capacity());
+        assert!(remembered.is_some_and(|clocks| clocks <= 1024), "{remembered:?} clocks");
+        // It is asked again when some of what it may wait for has come.
+        let letter = UpdateV1(Bytes::from_static(&[1, 1, 2, 0, 4, 1, 1, b'r', 1, b'b', 0]));
+        let later = now + std::time::Duration::from_secs(2);
+        let effects = room.handle(later, [RoomInput::Received(other, Message::Sync(SyncMessage::Update(letter)))]);
+        let asked = effects.now.iter().any(|it| matches!(it, Outgoing::Direct(to, _) if *to == waiting));
+        assert!(asked, "it is asked again");
+    }
+}
