@@ -6,7 +6,7 @@ use confluo_protocol::{Message, SessionId, SyncMessage, UpdateV1};
 use confluo_testkit::network::joining;
 use yrs::{ReadTxn, StateVector, Transact, updates::decoder::Decode};
 
-use crate::scene::{Author, Scene, is_step1, save_status, step2, update};
+use crate::scene::{Author, Scene, early_text, is_step1, save_status, step2, update};
 
 /// Answers each step 1 among `messages` as a client would that lost some of its own updates: from `memory`, what it has.
 fn answers(messages: &[Message], memory: &Author) -> Vec<Message> {
@@ -168,4 +168,20 @@ fn sy11_time_alone_never_makes_the_server_ask() {
         scene.send(1, [save_status(1)]);
         assert!(!scene.inbox(1).iter().any(is_step1));
     }
+}
+
+#[test]
+fn sy20_an_early_struct_says_nothing_of_what_its_client_types_at_its_clocks() {
+    let mut scene = Scene::with_sessions(2);
+    let author = Author::new(7);
+    scene.send(1, [update(&author.types("a"))]);
+    scene.settle();
+    // It begins with that letter, so that a part of it is known; by whom it was made, or what was lost since, nobody can tell.
+    let early = early_text(7, 0, 3);
+    let typed = [(1, "b"), (1, "c"), (2, "d"), (2, "e"), (1, "f"), (4, "g")];
+    let typed = typed.map(|(at, letter)| (1, update(&author.types_at(at, letter))));
+    scene.send_together([(2, update(&early))].into_iter().chain(typed));
+    scene.settle();
+    scene.assert_nobody_closed();
+    assert_eq!(scene.server.content_on_disk(), author.content());
 }

@@ -4,7 +4,7 @@ use confluo_protocol::{CloseCode, Seq, SessionId, UpdateV1, Writer, update::MAX_
 use confluo_room::{Room, RoomConfig, StoredState};
 use confluo_testkit::{content::Content, network::LINEAGE};
 
-use crate::scene::{Scene, is_content, update};
+use crate::scene::{Scene, early_text, is_content, step2, update};
 
 /// Arrays of client 1 from `clocks`, each in the one before it, the first in a root; and the deletion of the first.
 fn nested(clocks: std::ops::Range<u64>, with_delete: bool) -> UpdateV1 {
@@ -54,6 +54,24 @@ fn sy18_nesting_adds_up_over_many_updates() {
     scene.assert_closed(1, CloseCode::Malformed, "deeper than 200");
     scene.settle();
     assert!(scene.inbox(2).iter().any(is_content));
+    assert_eq!(scene.server.content_on_disk(), Content::of_updates(&[nested(0..bound, true)]));
+}
+
+/// A struct that begins with what is known, is long, and refers to what nobody has: it is early, and says nothing of where
+/// the items will stand that come at its clocks.
+#[test]
+fn sy18_an_early_struct_hides_no_nesting_behind_it() {
+    let bound = u64::from(MAX_TYPE_NESTING);
+    let mut scene = Scene::with_sessions(2);
+    scene.send(1, [update(&nested(0..bound, false))]);
+    scene.settle();
+    let early = early_text(1, bound - 1, 20_000);
+    scene.send(1, [update(&early), step2(&early)]);
+    assert!(!scene.server.is_flushing(), "nothing of it is taken");
+    scene.assert_nobody_closed();
+    scene.send_together([(1, update(&nested(bound..15_000, false))), (2, update(&nested(0..0, true)))]);
+    scene.assert_closed(1, CloseCode::Malformed, "deeper than 200");
+    scene.settle();
     assert_eq!(scene.server.content_on_disk(), Content::of_updates(&[nested(0..bound, true)]));
 }
 

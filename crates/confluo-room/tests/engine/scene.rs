@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use confluo_protocol::{
     AuthMessage, AwarenessEntry, AwarenessReader, AwarenessWriter, CloseCode, Message, SessionId, StateVectorV1,
-    SyncMessage, UpdateV1, encode_state_vector,
+    SyncMessage, UpdateV1, Writer, encode_state_vector,
 };
 use confluo_room::{Joining, RoomConfig, RoomInput};
 use confluo_testkit::{
@@ -116,6 +116,14 @@ impl Author {
         UpdateV1(transaction.encode_update_v1().into())
     }
 
+    /// Types at a place, and returns the update.
+    pub(crate) fn types_at(&self, at: u32, words: &str) -> UpdateV1 {
+        let text = self.doc.get_or_insert_text("text");
+        let mut transaction = self.doc.transact_mut();
+        text.insert(&mut transaction, at, words);
+        UpdateV1(transaction.encode_update_v1().into())
+    }
+
     /// Deletes the first bytes, and returns the update.
     pub(crate) fn deletes(&self, bytes: u32) -> UpdateV1 {
         let text = self.doc.get_or_insert_text("text");
@@ -174,6 +182,14 @@ pub(crate) fn update(update: &UpdateV1) -> Message {
 
 pub(crate) fn raw_update(bytes: &[u8]) -> Message {
     update(&UpdateV1(Bytes::copy_from_slice(bytes)))
+}
+
+/// So many letters of `client` from `clock` on, left of an item that nobody has.
+pub(crate) fn early_text(client: u64, clock: u64, letters: usize) -> UpdateV1 {
+    let mut writer = Writer::default();
+    writer.write_raw(&[1, 1]).write_var_uint(client).write_var_uint(clock);
+    writer.write_raw(&[0x44, 99, 0]).write_var_bytes(&vec![b'x'; letters]).write_raw(&[0]);
+    UpdateV1(writer.finish())
 }
 
 pub(crate) fn empty_update() -> UpdateV1 {
