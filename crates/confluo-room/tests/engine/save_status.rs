@@ -80,6 +80,20 @@ fn ss3_of_many_that_wait_the_latest_survive() {
 }
 
 #[test]
+fn ss2_what_waits_keeps_no_frame_in_memory() {
+    let mut scene = Scene::with_sessions(1);
+    let author = Author::new(7);
+    author.types("a");
+    scene.send(1, [update(&author.types("b"))]);
+    let frame = Bytes::from(vec![1; 1 << 20]);
+    scene.send(1, [Message::SaveStatus(frame.slice(100..101))]);
+    assert!(frame.is_unique(), "a part of it waits");
+    scene.send(1, [step2(&author.state())]);
+    scene.settle();
+    assert_eq!(statuses(&scene.inbox(1)), [1]);
+}
+
+#[test]
 fn ss4_after_refused_writes_the_next_status_says_so_once() {
     let mut scene = Scene::with_sessions(1);
     let author = Author::new(7);
