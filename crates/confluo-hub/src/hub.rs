@@ -206,7 +206,7 @@ impl Hub {
     fn open_room(&self, document: DocumentName, receiver: mpsc::Receiver<Mail>, expulsions: ExpulsionFlag) {
         let shared = Arc::clone(&self.shared);
         // On its own: the session that happens to be first is no part of it, and may be gone long before.
-        let span = tracing::info_span!(parent: None, "room", %document);
+        let span = tracing::info_span!(parent: None, "room", document = document.as_str());
         let task = async move {
             shared.metrics.documents_open.increment();
             let room = room_task::run(Arc::clone(&shared), document.clone(), receiver, expulsions);
@@ -251,7 +251,7 @@ impl Hub {
             if shared.health.is_draining() {
                 outbox.end(CloseCode::GoingAway, "the server is going away; come back".into());
             }
-            let end = session.run().await;
+            let end = session.run(&document).await;
             shared.sessions.remove(id);
             end
         } else {
@@ -291,9 +291,11 @@ impl Hub {
         let ((), closed) = tokio::join!(leave, AssertUnwindSafe(close).catch_unwind());
         if closed.is_err() {
             self.shared.metrics.panics_caught.increment();
+            let (session, document) = (id.0, document.as_str());
             tracing::error!(
-                session = id.0,
-                "closing the session panicked, and its connection is cut off; this is a bug"
+                session,
+                document,
+                "closing the session panicked and cut its connection off; this is a bug"
             );
         }
     }

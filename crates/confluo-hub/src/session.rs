@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_protocol::{Access, AuthMessage, CloseCode, Frame, Message, Reader, SessionId};
+use confluo_protocol::{Access, AuthMessage, CloseCode, DocumentName, Frame, Message, Reader, SessionId};
 use confluo_room::RoomInput;
 use futures_util::FutureExt;
 
@@ -102,7 +102,7 @@ impl<S: SessionSocket> Session<S> {
 
     /// Runs until one side ends it, or a bug does: then it must still leave, or its room would wait for it for ever. Delivers
     /// what was read before the end, but of whoever is expelled, and be it meanwhile, nothing more.
-    pub(crate) async fn run(&mut self) -> SessionEnd {
+    pub(crate) async fn run(&mut self, document: &DocumentName) -> SessionEnd {
         let outbox = Arc::clone(&self.outbox);
         let life = AssertUnwindSafe(async {
             if let Some(gate) = &self.gate {
@@ -121,7 +121,8 @@ impl<S: SessionSocket> Session<S> {
         };
         lived.unwrap_or_else(|_| {
             self.shared.metrics.panics_caught.increment();
-            tracing::error!(session = self.id.0, "the session panicked and is closed; this is a bug");
+            let (session, document) = (self.id.0, document.as_str());
+            tracing::error!(session, document, "the session panicked and is closed; this is a bug");
             // What it was at may be half done.
             self.posting = None;
             self.forget_unread();

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    stalled::{Gate, Stalled},
+    logged::ErrorLog,
+    stalled::{Gate, Stalled, Step},
     wire::{Peer, authors_of, edit_of},
 };
 
@@ -171,12 +172,15 @@ async fn au5_of_who_is_expelled_after_its_network_was_lost_nothing_more_is_taken
 
 #[tokio::test]
 async fn whoever_is_closed_leaves_though_closing_panics() {
+    let log = ErrorLog::default();
+    let _logging = log.install();
     let scene = Scene::with_a_busy_room().await;
-    scene.stalled.change(|state| (state.flows, state.panics_at_close) = (true, true));
+    scene.stalled.change(|state| (state.flows, state.panics_at) = (true, Some(Step::Close)));
     scene.gate.expel();
     scene.stalled.closed().await;
     scene.store.release();
     scene.served.await.expect("the panic is caught");
     assert_eq!(scene.hub.metrics().sessions.get(), 0);
     assert_eq!(scene.hub.metrics().panics_caught.get(), 1);
+    assert!(matches!(&log.lines()[..], [line] if line.contains("document=\"notes\"")), "{:?}", log.lines());
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use confluo_hub::{Hub, HubConfig};
-use confluo_protocol::DocumentName;
+use confluo_protocol::{CloseCode, DocumentName};
 use confluo_store::{MemoryStore, faulty::FaultyStore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
-    stalled::{Gate, Stalled},
+    logged::ErrorLog,
+    stalled::{Gate, Stalled, Step},
     wire::{Peer, edit_of},
 };
 
@@ -37,4 +38,19 @@ async fn a_session_has_ended_when_all_that_it_sent_was_taken() {
     assert!(other.wait_shown(2).await);
     gate.ended.notified().await;
     assert_eq!(gate.told(), ["joined", "wrote", "ended"]);
+}
+
+#[tokio::test]
+async fn a_session_that_panics_has_ended_and_the_log_names_its_document() {
+    let log = ErrorLog::default();
+    let _logging = log.install();
+    let document = DocumentName::new("notes").unwrap();
+    let hub = Hub::start(HubConfig::default(), Arc::new(MemoryStore::new())).unwrap();
+    let (tasks, gate, stalled) = (TaskTracker::new(), Arc::new(Gate::default()), Arc::new(Stalled::default()));
+    stalled.change(|state| (state.flows, state.panics_at) = (true, Some(Step::Read)));
+    stalled.enter(&hub, &document, &tasks, &gate).await.unwrap();
+    assert_eq!(stalled.closed().await, CloseCode::InternalError);
+    gate.ended.notified().await;
+    assert_eq!(gate.told(), ["joined", "ended by the server"]);
+    assert!(matches!(&log.lines()[..], [line] if line.contains("document=\"notes\"")), "{:?}", log.lines());
 }

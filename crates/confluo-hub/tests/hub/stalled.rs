@@ -73,14 +73,21 @@ pub(crate) struct State {
     pub(crate) flows: bool,
     /// It is gone, and only writing shows that.
     pub(crate) is_lost: bool,
-    /// A bug in the transport.
-    pub(crate) panics_at_close: bool,
+    /// Where the transport has a bug.
+    pub(crate) panics_at: Option<Step>,
     /// What the peer sent and the server has not read.
     pub(crate) incoming: VecDeque<Bytes>,
     /// The frames that went out whole.
     pub(crate) sent: Vec<Bytes>,
     pub(crate) closed: Option<CloseCode>,
     waker: Option<std::task::Waker>,
+}
+
+/// What the server does with the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Read,
+    Close,
 }
 
 impl Stalled {
@@ -147,6 +154,10 @@ impl SessionSocket for StalledSocket {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let mut state = self.0.state.lock().unwrap();
         state.waker = Some(cx.waker().clone());
+        if state.panics_at == Some(Step::Read) {
+            drop(state);
+            panic!("a bug that a test asked for");
+        }
         state.incoming.pop_front().map_or(Poll::Pending, |frame| Poll::Ready(Received::Message(frame)))
     }
 
@@ -184,7 +195,7 @@ impl SessionSocket for StalledSocket {
         let mut state = self.0.state.lock().unwrap();
         state.closed = Some(code);
         self.0.tried.notify_one();
-        let panics = state.panics_at_close;
+        let panics = state.panics_at == Some(Step::Close);
         drop(state);
         assert!(!panics, "a bug that a test asked for");
         Poll::Ready(())
