@@ -39,11 +39,14 @@ impl Served {
     }
 
     fn start_in(folder: tempfile::TempDir) -> Self {
+        Self::start_with(folder, "format = \"json\"\nfilter = \"trace\"")
+    }
+
+    fn start_with(folder: tempfile::TempDir, log: &str) -> Self {
         let keys = format!("keys = [{{ algorithm = \"HS256\", secret = \"{SECRET}\" }}]");
-        let log = "[log]\nformat = \"json\"\nfilter = \"trace\"";
         let auth = format!("[auth]\nmode = \"token\"\ncookie = \"pass\"\n{keys}");
         let sessions = "[sessions]\nrejection_delay = \"0 s\"";
-        fs::write(folder.path().join("confluo.toml"), format!("{auth}\n{log}\n{sessions}\n")).unwrap();
+        fs::write(folder.path().join("confluo.toml"), format!("{auth}\n[log]\n{log}\n{sessions}\n")).unwrap();
         let mut command = confluo(folder.path(), &["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]);
         let child = command.stderr(File::create(folder.path().join("log")).unwrap()).spawn().unwrap();
         Self { child, folder }
@@ -58,14 +61,23 @@ impl Served {
 
     /// Waits until the log holds what is looked for.
     fn wait_for<T>(&self, what: &str, find: impl Fn(&serde_json::Value) -> Option<T>) -> T {
-        let started = Clock.now();
-        loop {
-            if let Some(found) = self.events().iter().find_map(&find) {
-                return found;
-            }
-            assert!(Clock.now() < started + DEADLINE, "not in the log: {what}");
-            std::thread::sleep(Duration::from_millis(20));
+        wait_until(what, || self.events().iter().find_map(&find))
+    }
+
+    /// The same for a log of text.
+    fn wait_for_line<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        wait_until(what, || fs::read_to_string(self.folder.path().join("log")).unwrap().lines().find_map(&find))
+    }
+}
+
+fn wait_until<T>(what: &str, find: impl Fn() -> Option<T>) -> T {
+    let started = Clock.now();
+    loop {
+        if let Some(found) = find() {
+            return found;
         }
+        assert!(Clock.now() < started + DEADLINE, "not in the log: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -165,9 +177,9 @@ fn at_its_most_talkative_the_log_has_its_spans_and_no_token() {
 }
 
 /// Two documents of two records each: of the first the head is flipped, of the second the last record.
-fn damaged_store(data: &Path) {
+fn damaged_store(data: &Path, names: [&str; 2]) {
     let store = confluo_store_sled::open(SledConfig::new(data)).unwrap();
-    for (number, document) in (1..).zip(["headless", "holed"]) {
+    for (number, document) in (1..).zip(names) {
         for (seq, letter) in [(1, b'a'), (2, b'b')] {
             let update = vec![1, 1, seq as u8, 0, 4, 1, 1, b'r', 1, letter, 0];
             let record =
@@ -177,7 +189,7 @@ fn damaged_store(data: &Path) {
         }
         let number = DocumentNumber(number);
         let record = keys::chunk(&keys::record(number, Seq(2)), 0);
-        let key = if document == "holed" { record } else { keys::head(number) };
+        let key = if document == names[1] { record } else { keys::head(number) };
         let mut value = store.engine().get(&key).unwrap().unwrap();
         let middle = value.len() / 2;
         value[middle] ^= 1;
@@ -190,7 +202,7 @@ fn damaged_store(data: &Path) {
 #[test]
 fn damage_that_a_running_server_meets_is_told_with_the_command_that_salvages() {
     let folder = tempfile::tempdir().unwrap();
-    damaged_store(&folder.path().join("data"));
+    damaged_store(&folder.path().join("data"), ["headless", "holed"]);
     let served = Served::start_in(folder);
     let address: SocketAddr =
         served.wait_for("the address", |event| event["address"].as_str().map(|text| text.parse().unwrap()));
@@ -210,4 +222,28 @@ fn damage_that_a_running_server_meets_is_told_with_the_command_that_salvages() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// A name may hold anything but control characters: as text, fields and other writing directions too.
+#[test]
+fn the_name_of_a_document_forges_no_fields_of_a_log_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |what: &str| format!("{what} user=\"root\" \u{202e}x");
+    let (headless, holed) = (name("headless"), name("holed"));
+    damaged_store(&folder.path().join("data"), [&headless, &holed]);
+    let served = Served::start_with(folder, "format = \"text\"\nfilter = \"info\"");
+    let address = served.wait_for_line("serving on", |line| {
+        line.split_once(" address=").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())
+    });
+    let minted = confluo(served.folder.path(), &["token", "--user", "ann", "--write", "*"]).output().unwrap();
+    let token = format!("?token={}", String::from_utf8(minted.stdout).unwrap().trim());
+    for (what, told) in [("headless", "could not be loaded"), ("holed", "was set aside")] {
+        let path = format!("{what}%20user=%22root%22%20%E2%80%AEx");
+        let _visit = visit_document(address, &path, &token, "", &[]);
+        let quoted = format!("document={:?}", name(what));
+        served.wait_for_line(&quoted, |line| (line.contains(told) && line.contains(&quoted)).then_some(()));
+        let log = fs::read_to_string(served.folder.path().join("log")).unwrap();
+        let forged = log.lines().find(|line| line.contains(&name(what)));
+        assert_eq!(forged, None, "every field is quoted");
+    }
 }

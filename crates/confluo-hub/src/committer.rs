@@ -148,7 +148,11 @@ impl CommitThread {
         for (append, done) in self.batch.iter().zip(std::mem::take(&mut self.waiting)) {
             let outcome = self.append(std::slice::from_ref(append)).map_err(|error| {
                 self.metrics.commit_failures.add(1);
-                tracing::error!(document = %append.document, error = &error as &dyn std::error::Error, "a record could not be stored");
+                tracing::error!(
+                    document = append.document.as_str(),
+                    error = &error as &dyn std::error::Error,
+                    "a record could not be stored"
+                );
                 if error.is_store_wide() {
                     self.health.storage_failed(&error);
                 }

@@ -19,7 +19,11 @@ pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Resul
     let started = shared.clock.now();
     let fail = |error: &(dyn std::error::Error + 'static)| {
         shared.metrics.document_load_failures.add(1);
-        tracing::error!(%document, error, "the document could not be loaded; it is refused, not created anew");
+        tracing::error!(
+            document = document.as_str(),
+            error,
+            "the document could not be loaded; it is refused, not created anew"
+        );
         OpenRefusal { reason: "the document cannot be loaded now; try again".into() }
     };
     let new_lineage = LineageId(rand::random());
@@ -56,7 +60,7 @@ fn from_stored(shared: &Shared, document: &DocumentName, stored: StoredDocument)
     for set_aside in &stored.set_aside {
         shared.metrics.records_set_aside.add(1);
         tracing::error!(
-            %document,
+            document = document.as_str(),
             %set_aside,
             "a part of the document is damaged and was set aside; stop the server, then `confluo doc verify` says what is \
              wrong and `confluo doc export --salvage` has what is left; or restore a backup: clients bring back what it lacks"

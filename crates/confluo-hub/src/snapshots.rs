@@ -54,7 +54,11 @@ impl Snapshots {
                 Ok(()) => shared.metrics.snapshots.add(1),
                 // The records are still there, so nothing is lost; the next one tries again.
                 Err(error) => {
-                    tracing::warn!(%document, error = &error as &dyn std::error::Error, "a snapshot could not be written");
+                    tracing::warn!(
+                        document = document.as_str(),
+                        error = &error as &dyn std::error::Error,
+                        "a snapshot could not be written"
+                    );
                     shared.note_store_error(&error);
                 }
             }

@@ -36,7 +36,7 @@ impl Export {
         let Opened { mut inspection, problems } = Opened::new(stored?.ok_or_else(|| no_such_document(&self.name))?)?;
         if self.salvage {
             for problem in problems {
-                tracing::warn!(document = %self.name, problem, "left out");
+                tracing::warn!(document = self.name.as_str(), problem, "left out");
             }
         } else if !problems.is_empty() {
             bail!(

@@ -107,7 +107,7 @@ impl Import {
         let (lineage, head) = (stored.lineage, stored.head);
         let Opened { inspection, problems } = Opened::new(stored)?;
         for problem in problems {
-            tracing::warn!(document = %self.name, problem, "merging into a damaged document");
+            tracing::warn!(document = self.name.as_str(), problem, "merging into a damaged document");
         }
         Ok(Target { inspection, lineage, head })
     }

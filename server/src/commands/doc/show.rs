@@ -54,7 +54,7 @@ impl Show {
         let stored = workplace.store.load(&self.name)?.ok_or_else(|| no_such_document(&self.name))?;
         let Opened { mut inspection, problems } = Opened::new(stored)?;
         for problem in problems {
-            tracing::warn!(document = %self.name, problem, "the document is shown without what is damaged");
+            tracing::warn!(document = self.name.as_str(), problem, "the document is shown without what is damaged");
         }
         let text = match (self.roots.is_empty(), self.json) {
             (true, false) => list_roots(&mut inspection)?,
