@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::{check_none, root};
 
-/// Every package with the packages of this workspace that it may stand on. `confluo-testkit` is for tests alone.
+/// Every package with the packages of this workspace that it may stand on. `confluo-testkit` and `confluo-fuzz`
+/// are for tests alone.
 const ARROWS: &[(&str, &[&str])] = &[
     ("confluo-protocol", &[]),
     ("confluo-ws", &[]),
@@ -16,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("confluo-store", &["confluo-protocol"]),
     ("confluo-store-sled", &["confluo-protocol", "confluo-store"]),
     ("confluo-store-redb", &["confluo-protocol", "confluo-store"]),
+    ("confluo-fuzz", &["confluo-auth", "confluo-protocol", "confluo-store", "confluo-ws"]),
     ("confluo-hub", &["confluo-protocol", "confluo-room", "confluo-store"]),
     ("confluo-client", &["confluo-protocol", "confluo-ws"]),
     ("confluo-bench", &["confluo-client", "confluo-protocol", "confluo-ws"]),
@@ -53,7 +55,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("sled", &["confluo-store-sled"], "an engine is known to its store alone"),
     ("redb", &["confluo-store-redb"], "an engine is known to its store alone"),
     ("jsonwebtoken", &["confluo-auth"], "tokens are auth's"),
-    ("yrs", &["confluo-room", "confluo-client", "confluo-testkit"], "a document lives in a room, or in a client"),
+    (
+        "yrs",
+        &["confluo-room", "confluo-client", "confluo-testkit", "confluo-fuzz"],
+        "a document lives in a room, or in a client",
+    ),
 ];
 
 /// Packages in which a runtime has no business.

@@ -47,10 +47,10 @@ pub(crate) fn sim(arguments: &[String]) -> anyhow::Result<bool> {
     long_test("confluo-tests", "sim", &["--nocapture"], "CONFLUO_SIM_SEEDS", &seeds)
 }
 
-/// Mutates bytes for `rounds` rounds (1,000,000).
+/// Mutates bytes for `rounds` rounds (1,000,000), fewer for what is slow.
 pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<bool> {
     let rounds = count(arguments, 1_000_000)?;
-    long_test("confluo-protocol", "hostile_bytes", &[], "CONFLUO_FUZZ_ROUNDS", &rounds.to_string())
+    long_test("confluo-fuzz", "hostile_bytes", &[], "CONFLUO_FUZZ_ROUNDS", &rounds.to_string())
 }
 
 /// Sends `mutants` mutated updates (100,000) through the engine, and lets Yjs read what came of them.

@@ -22,7 +22,7 @@ cargo xtask crash [N] [ENGINE]   kill a server under load N times (200), on sled
 cargo xtask cuts [N] [ENGINE]    cut the power N times (200) under sled or redb, or both (root, Linux)
 cargo xtask faults [SECONDS]     let each fault of the network last so long (60)
 cargo xtask sim [N]              simulate N seeds (100,000)
-cargo xtask fuzz [N]             mutate the bytes of the protocol N times (1,000,000)
+cargo xtask fuzz [N]             mutate the bytes of everything that reads some N times (1,000,000)
 cargo xtask hostile [N]          send N mutated updates (100,000) and let Yjs read the documents
 cargo xtask autobahn             run Autobahn's test suite of WebSocket servers (Python 2.7, named in PYTHON2)";
 

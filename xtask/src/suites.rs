@@ -58,7 +58,7 @@ impl Suite {
             Self::Lint => {
                 let clippy =
                     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
-                Ok(sum([clippy, deny()?]))
+                Ok(sum([clippy, fuzzer()?, deny()?]))
             }
             Self::Rust => tests(cargo().args(["test", "--workspace", "--no-fail-fast"])),
             // That the JavaScript reference still writes what Rust is held to.
@@ -144,6 +144,13 @@ fn npm(suite: Suite) -> Command {
     let mut npm = program("npm");
     npm.current_dir(suite.folder()).env("CI", "true");
     npm
+}
+
+/// The fuzzer's binaries, which are no part of the workspace. Nothing is linked, so no C++ compiler is needed.
+fn fuzzer() -> anyhow::Result<Tally> {
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--locked", "--no-default-features"]);
+    step(clippy.arg("--target-dir").arg(serve::target_folder()).args(["--", "--deny", "warnings"]))
 }
 
 /// Bans, licences, sources and advisories, where somebody installed the tool for it. `tests/tidy` holds licences and sources

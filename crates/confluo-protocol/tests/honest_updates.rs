@@ -1,18 +1,14 @@
 //! Whatever a real client sends is taken: whole when it comes in order, in the end when it does not. SY8 to SY12.
 
-#[path = "../fuzz/targets.rs"]
-#[allow(dead_code, reason = "the fuzzer's targets are shared, and only some of them are of use here")]
-mod targets;
-
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
+use confluo_fuzz::protocol::{self as targets, Taken};
 use confluo_protocol::{ClientId, UpdateLimits, UpdateV1, check_update};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
-use targets::Taken;
 use yrs::{
     Any, Array, ArrayPrelim, ClientID, Doc, GetString, Map, MapPrelim, OffsetKind, Options, ReadTxn, StateVector, Text,
     TextPrelim, Transact, TransactionMut, Update, WriteTxn, XmlElementPrelim, XmlFragment, XmlTextPrelim,

@@ -11,9 +11,9 @@ pub struct Seeds {
 }
 
 impl Seeds {
-    /// Reads the histories that `make-histories.mjs` of the protocol crate wrote.
+    /// Reads the histories that `make-histories.mjs` of `confluo-fuzz` wrote.
     pub fn read() -> Self {
-        let text = include_str!("../../../confluo-protocol/fuzz/seeds/histories.json");
+        let text = include_str!("../../../confluo-fuzz/seeds/histories.json");
         let file: serde_json::Value = serde_json::from_str(text).expect("JSON");
         let histories: Vec<Vec<Vec<u8>>> = file["histories"]
             .as_object()

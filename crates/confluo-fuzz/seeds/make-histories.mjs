@@ -1,8 +1,5 @@
 // Writes histories.json: real updates of every content kind, made by the JavaScript reference.
 // Run in a folder where `npm install yjs@13.6.33` was done:  node make-histories.mjs > histories.json
-// With a folder named, each update is also written there as a file, as a corpus for the fuzzer: … ../corpus/update
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import * as Y from 'yjs'
 
 const histories = {}
@@ -102,11 +99,3 @@ histories['whole state'] = clients.map(doc => Buffer.from(Y.encodeStateAsUpdate(
 histories['merged with a gap'] = [Buffer.from(Y.mergeUpdates([forks[0], forks[12], forks[forks.length - 1]].map(hex => Buffer.from(hex, 'hex')))).toString('hex')]
 
 process.stdout.write(JSON.stringify({ provenance: 'yjs 13.6.33, make-histories.mjs', histories }, null, 1) + '\n')
-
-const corpus = process.argv[2]
-if (corpus !== undefined) {
-  mkdirSync(corpus, { recursive: true })
-  for (const [name, updates] of Object.entries(histories)) {
-    updates.forEach((update, i) => writeFileSync(join(corpus, `${name} ${i}`), Buffer.from(update, 'hex')))
-  }
-}

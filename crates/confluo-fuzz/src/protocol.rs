@@ -1,4 +1,4 @@
-//! What must hold for any bytes. The fuzzer runs these for as long as one likes, the tests of the crate for a second.
+//! Messages, awareness, state vectors and updates.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,10 @@ use confluo_protocol::{
 };
 use yrs::{ClientID, Doc, IdSet, OffsetKind, Options, ReadTxn, Transact, Update, updates::decoder::Decode};
 
+use crate::seeds::hex_fields;
+
 /// FR5: a frame is read or refused, and what was read is written and read again unchanged.
-pub(crate) fn message(bytes: &[u8]) {
+pub fn message(bytes: &[u8]) {
     let Ok(messages) = Message::read_all(&Bytes::copy_from_slice(bytes)) else { return };
     for message in messages {
         assert_eq!(Message::read_all(&message.encode()).as_deref(), Ok(&[message][..]));
@@ -19,7 +21,7 @@ pub(crate) fn message(bytes: &[u8]) {
 }
 
 /// AW9: entries are read or refused, and what was read is written and read again unchanged.
-pub(crate) fn awareness(bytes: &[u8]) {
+pub fn awareness(bytes: &[u8]) {
     let payload = Bytes::copy_from_slice(bytes);
     let Ok(reader) = AwarenessReader::new(&payload) else { return };
     let Ok(entries) = reader.collect::<Result<Vec<_>, _>>() else { return };
@@ -34,7 +36,7 @@ pub(crate) fn awareness(bytes: &[u8]) {
 }
 
 /// SY1: a state vector is read or refused, written again unchanged, and read by yrs as well.
-pub(crate) fn state_vector(bytes: &[u8]) {
+pub fn state_vector(bytes: &[u8]) {
     let vector = StateVectorV1(Bytes::copy_from_slice(bytes));
     let Ok(clocks) = check_state_vector(&vector) else { return };
     assert_eq!(check_state_vector(&encode_state_vector(&clocks)).as_ref(), Ok(&clocks));
@@ -46,7 +48,7 @@ pub(crate) fn state_vector(bytes: &[u8]) {
 
 /// SY8 to SY12: an update is refused, or yrs reads the same structs and deletes; what is admitted never leaves a
 /// document waiting for something.
-pub(crate) fn update(bytes: &[u8]) -> bool {
+pub fn update(bytes: &[u8]) -> bool {
     let update = UpdateV1(Bytes::copy_from_slice(bytes));
     let Ok(checked) = check_update(update, &UpdateLimits::default()) else { return false };
     assert_yrs_agrees(&checked);
@@ -58,7 +60,7 @@ pub(crate) fn update(bytes: &[u8]) -> bool {
 
 /// What became of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub enum Taken {
     /// The document has all of it.
     Whole,
     /// Something of it was early.
@@ -68,7 +70,8 @@ pub(crate) enum Taken {
 }
 
 /// Admits an update into a document and its clocks as the server does.
-pub(crate) fn take(document: &Doc, checked: &CheckedUpdate, clocks: &mut HashMap<ClientId, u32>) -> Taken {
+#[expect(clippy::implicit_hasher, reason = "these are the clocks of tests alone")]
+pub fn take(document: &Doc, checked: &CheckedUpdate, clocks: &mut HashMap<ClientId, u32>) -> Taken {
     let before = clocks.clone();
     let admission = checked.admit(clocks);
     if let Some(admitted) = admission.admitted {
@@ -91,12 +94,12 @@ pub(crate) fn take(document: &Doc, checked: &CheckedUpdate, clocks: &mut HashMap
 }
 
 /// A document that counts text as Yjs does.
-pub(crate) fn new_document() -> Doc {
+pub fn new_document() -> Doc {
     Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..Options::default() })
 }
 
 /// A frame of each kind.
-pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
+pub fn message_seeds() -> Vec<Vec<u8>> {
     let mut writer = AwarenessWriter::default();
     for (client_id, clock, json) in [(1, 1, &br#"{"user":{"name":"A"},"cursor":null}"#[..]), (1 << 40, 300, b"null")] {
         writer.push(AwarenessEntry { client_id, clock, json });
@@ -119,11 +122,32 @@ pub(crate) fn message_seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = messages.iter().map(|message| message.encode().to_vec()).collect();
     seeds.push(seeds.concat());
     seeds.extend([awareness.to_vec(), vector.0.to_vec()]);
+    seeds.extend(hex_fields(include_str!("../../../fixtures/messages.json")));
+    seeds.extend(hex_fields(include_str!("../../../fixtures/hostile/frames.json")));
     seeds
 }
 
+/// The payload of each awareness message.
+pub fn awareness_seeds() -> Vec<Vec<u8>> {
+    payloads(|message| if let Message::Awareness(payload) = message { Some(payload.to_vec()) } else { None })
+}
+
+/// The state vector of each step 1.
+pub fn vector_seeds() -> Vec<Vec<u8>> {
+    payloads(
+        |message| {
+            if let Message::Sync(SyncMessage::Step1(vector)) = message { Some(vector.0.to_vec()) } else { None }
+        },
+    )
+}
+
+fn payloads(choose: impl Fn(&Message) -> Option<Vec<u8>>) -> Vec<Vec<u8>> {
+    let frames = message_seeds().into_iter().map(Bytes::from);
+    frames.filter_map(|frame| Message::read_all(&frame).ok()).flatten().filter_map(|message| choose(&message)).collect()
+}
+
 /// That yrs decodes exactly the structs and deletes that the check found.
-pub(crate) fn assert_yrs_agrees(checked: &CheckedUpdate) {
+pub fn assert_yrs_agrees(checked: &CheckedUpdate) {
     let decoded = Update::decode_v1(&checked.update().0).expect("yrs reads what was accepted");
     assert_eq!(ranges_of(&decoded.insertions(true)), merged(checked.clock_ranges()));
     assert_eq!(ranges_of(decoded.delete_set()), merged(checked.delete_ranges()));

@@ -1,9 +1,0 @@
-#![no_main]
-#![allow(dead_code, reason = "each binary is for one of the targets")]
-
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = targets::state_vector(bytes);
-});
