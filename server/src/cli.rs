@@ -48,6 +48,10 @@ pub struct ConfigArgs {
 impl ConfigArgs {
     /// Defaults ← file ← environment ← flags.
     pub fn load(self) -> Result<LoadedConfig, ConfigLoadError> {
+        self.layers().load()
+    }
+
+    fn layers(self) -> Layers {
         let mut flags = Vec::new();
         if let Some(listen) = self.listen {
             flags.push(("--listen", "server.listen", listen));
@@ -55,7 +59,7 @@ impl ConfigArgs {
         if let Some(data_dir) = self.data_dir {
             flags.push(("--data-dir", "server.data_dir", data_dir));
         }
-        Layers { file: self.config, environment: Layers::process_environment(), flags }.load()
+        Layers { file: self.config, environment: Layers::process_environment(), flags }
     }
 }
 
@@ -71,9 +75,9 @@ pub struct DataArgs {
 }
 
 impl DataArgs {
-    /// As [`ConfigArgs::load`].
+    /// As [`ConfigArgs::load`], without complaints about settings that only a server has.
     pub fn load(self) -> Result<LoadedConfig, ConfigLoadError> {
-        ConfigArgs { config: self.config, listen: None, data_dir: self.data_dir }.load()
+        ConfigArgs { config: self.config, listen: None, data_dir: self.data_dir }.layers().load_for_store()
     }
 }
 

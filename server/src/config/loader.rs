@@ -54,6 +54,21 @@ impl Layers {
 
     /// Reads the layers, the last one winning, and checks the result.
     pub fn load(self) -> Result<LoadedConfig, ConfigLoadError> {
+        self.load_checking(|_| true)
+    }
+
+    /// As [`Layers::load`], for a command that opens the store and serves nobody: what is wrong with the settings of a server
+    /// does not keep it from its work.
+    pub fn load_for_store(self) -> Result<LoadedConfig, ConfigLoadError> {
+        self.load_checking(|setting| {
+            let is_used = |section| setting.starts_with(section);
+            !setting.contains('.')
+                || setting == "server.data_dir"
+                || ["store.", "limits.", "log."].into_iter().any(is_used)
+        })
+    }
+
+    fn load_checking(self, is_used: impl Fn(&str) -> bool) -> Result<LoadedConfig, ConfigLoadError> {
         let unreadable = |error: ConfigError| ConfigLoadError::Unreadable(error.to_string());
         let mut layered = Layered::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
         if let Some(path) = self.file {
@@ -82,6 +97,7 @@ impl Layers {
             problem.origin = origins.get(&problem.setting).cloned();
             wrong.push(problem);
         }
+        wrong.retain(|problem| is_used(&problem.setting));
         if wrong.is_empty() { Ok(LoadedConfig { config, origins }) } else { Err(ConfigLoadError::Invalid(wrong)) }
     }
 }
@@ -255,6 +271,12 @@ fn wrong_value(error: ConfigError, origins: &HashMap<String, String>) -> Problem
         other => (None, other.to_string()),
     };
     let setting = setting.unwrap_or_else(|| "configuration".to_owned());
+    let form = if message.contains("duration") {
+        "; write a number and a unit, such as \"500 ms\", \"30 s\" or \"5 min\", within the bounds that `confluo config print --defaults` tells"
+    } else {
+        ""
+    };
+    let message = message + form;
     let origin = origins.get(&setting).cloned();
     Problem { setting, origin, message }
 }

@@ -72,7 +72,7 @@ fn an_unknown_setting_names_itself_its_origin_and_what_is_near() {
 #[test]
 fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
     for (file, parts) in [
-        ("[rooms]\nlinger = \"soon\"", ["rooms.linger (from /confluo.toml)", "duration"]),
+        ("[rooms]\nlinger = \"soon\"", ["rooms.linger (from /confluo.toml)", "such as \"500 ms\""]),
         ("[limits]\nmax_message_bytes = \"many\"", ["limits.max_message_bytes (from /confluo.toml)", "64 KiB"]),
         ("[server]\nlisten = \"here\"", ["server.listen (from /confluo.toml)", "an IP address and a port"]),
         ("[store]\nengine = \"floppy\"", ["store.engine (from /confluo.toml)", "sled"]),
@@ -140,6 +140,22 @@ fn without_tokens_a_server_listens_on_loopback_or_is_told_in_words_to_do_otherwi
     assert_eq!(loaded.config.auth.default_grants.len(), 1);
     assert!(!format!("{:?}", loaded.config).contains("thirty-two"), "a secret is never shown");
     check_refused("[auth]\nmode = \"token\"", &[], &["auth", "at least one entry"]);
+}
+
+#[test]
+fn a_command_that_only_opens_the_store_minds_the_settings_that_it_uses() {
+    let load = |settings: &[(&str, &str)]| {
+        let environment = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let layers = Layers { environment, ..Layers::default() };
+        layers.load_for_store().map(|loaded| loaded.config).map_err(|error| error.to_string())
+    };
+    let listens = ("CONFLUO__SERVER__LISTEN", "0.0.0.0:8787");
+    let config = load(&[listens, ("CONFLUO__STORE__ENGINE", "redb"), ("CONFLUO__ROOMS__LINGER", "soon")]).unwrap();
+    assert_eq!(config.store.engine, crate::config::StoreEngine::Redb);
+    for used in ["CONFLUO__STORE__CACHE_BYTES", "CONFLUO__LIMITS__MAX_DOCUMENT_BYTES", "CONFLUO__SERVER__DATA_DIR"] {
+        assert!(load(&[listens, (used, "")]).is_err(), "{used}");
+    }
+    assert!(load(&[("CONFLUO__STOR__ENGINE", "redb")]).unwrap_err().contains("did you mean store?"));
 }
 
 /// A bound as a comment writes it, and a value just beyond it on either side; `None` where there is none.
