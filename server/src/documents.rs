@@ -41,9 +41,21 @@ pub trait Documents: Send + Sync + 'static {
     /// that answer is out ([`DocumentUpgrade::socket`]); serving it is a task of the implementor's own.
     fn upgrade(&self, upgrade: DocumentUpgrade) -> Response;
 
-    /// Closes every session and makes everything durable; done when nothing is left to do. Called once, after the last
+    /// Closes every session and makes everything durable, or says that it cannot; done when nothing is left to do. Called once, after the last
     /// connection was accepted.
-    fn drain(&self) -> BoxFuture<'_, ()>;
+    fn drain(&self) -> BoxFuture<'_, Drained>;
+}
+
+/// What the end of all sessions left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every edit that was taken is on disk.
+    OnDisk,
+    /// The store was out of service to the end, so that edits which were never acknowledged may be with their clients only.
+    Unwritten {
+        /// Why, in fixed words.
+        detail: &'static str,
+    },
 }
 
 /// Whether the server can do its work.

@@ -29,4 +29,4 @@ pub mod telemetry;
 pub mod tls;
 mod websocket;
 
-pub use documents::{DocumentUpgrade, Documents, Readiness, UpgradedSocket};
+pub use documents::{DocumentUpgrade, Documents, Drained, Readiness, UpgradedSocket};

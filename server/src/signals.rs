@@ -8,6 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::documents::Drained;
+
 /// SIGINT and SIGTERM, from the moment this exists.
 #[derive(Debug)]
 pub struct StopSignals {
@@ -20,6 +22,8 @@ pub struct StopSignals {
 pub enum Stop {
     /// Everything was closed and flushed.
     Clean,
+    /// Everything was closed, and the store was out of service.
+    Unwritten,
     /// `shutdown.timeout` passed first.
     TimedOut,
     /// A second signal came first.
@@ -36,7 +40,7 @@ impl StopSignals {
     /// the wait.
     pub async fn stop_at(
         mut self,
-        serving: impl Future<Output = ()>,
+        serving: impl Future<Output = Drained>,
         soft: &CancellationToken,
         timeout: Duration,
     ) -> Stop {
@@ -57,7 +61,10 @@ impl StopSignals {
         };
         tokio::select! {
             biased;
-            () = serving => Stop::Clean,
+            drained = serving => match drained {
+                Drained::OnDisk => Stop::Clean,
+                Drained::Unwritten { .. } => Stop::Unwritten,
+            },
             stop = escalation => stop,
         }
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use confluo::config::{ByteCount, Config};
-use confluo::{DocumentUpgrade, Documents, Readiness};
+use confluo::{DocumentUpgrade, Documents, Drained, Readiness};
 use confluo_hub::HubMetrics;
 use confluo_protocol::CloseCode;
 use futures_util::future::BoxFuture;
@@ -55,11 +55,12 @@ impl Documents for Echo {
         answer.header("x-path", path).body(axum::body::Body::empty()).unwrap()
     }
 
-    fn drain(&self) -> BoxFuture<'_, ()> {
+    fn drain(&self) -> BoxFuture<'_, Drained> {
         Box::pin(async {
             self.sockets.close();
             self.sockets.wait().await;
             self.drained.store(true, Ordering::Relaxed);
+            Drained::OnDisk
         })
     }
 }

@@ -191,6 +191,7 @@ fn a_taken_address_is_explained() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(message.contains(&format!("cannot listen on {address}")) && message.contains("--listen"), "{message}");
+    assert!(message.contains("another process listens there"), "{message}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 use confluo::{
     access::Door,
     config::Config,
-    documents::{Documents, LiveDocuments},
+    documents::{Documents, Drained, LiveDocuments},
     http::Listener,
     server,
     tls::Tls,
@@ -20,6 +20,7 @@ use confluo_store::{DocumentStore, MemoryStore, faulty::FaultyStore};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::oneshot,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -69,6 +70,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: CancellationToken,
     running: TaskTracker,
+    drained: oneshot::Receiver<Drained>,
 }
 
 impl Server {
@@ -86,9 +88,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let listener = Listener::new(listener, Tls::open(&config.tls).unwrap());
         let (shutdown, running) = (CancellationToken::new(), TaskTracker::new());
-        running.spawn(server::run(listener, Arc::new(config), documents, shutdown.clone()));
+        let (tell, drained) = oneshot::channel();
+        let serving = server::run(listener, Arc::new(config), documents, shutdown.clone());
+        running.spawn(async move { tell.send(serving.await) });
         running.close();
-        Self { hub, address, shutdown, running }
+        Self { hub, address, shutdown, running, drained }
     }
 
     pub(crate) fn metrics(&self) -> &HubMetrics {
@@ -164,6 +168,12 @@ impl Server {
                 && self.metrics().sessions.get() == 0
         })
         .await;
+    }
+
+    /// What it says of the store when it has stopped.
+    pub(crate) async fn stop_and_tell(self) -> Drained {
+        self.shutdown.cancel();
+        soon(self.drained).await.unwrap()
     }
 
     /// Stops as a signal would, and waits until the store is let go of.

@@ -2,8 +2,13 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
+use confluo::Drained;
 use confluo_client::Client;
-use confluo_store::{DocumentStore, StoreError};
+use confluo_hub::StorageTrouble;
+use confluo_store::{
+    DocumentStore, MemoryStore, StoreError,
+    faulty::{Fault, FaultyStore},
+};
 use confluo_store_sled::SledConfig;
 use futures_util::future::join_all;
 
@@ -55,6 +60,21 @@ async fn sy5_cl3_what_was_acknowledged_before_a_stop_under_load_is_there_after_i
     let lost: Vec<_> = acknowledged.difference(&there).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_store_is_out_of_service_says_that_not_all_is_on_disk() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let server = Server::start(Arc::new(Arc::clone(&store)), quick()).await;
+    let client = server.synced("notes").await;
+    store.fail_writes(Some(Fault::OutOfSpace));
+    add(&client, "unwritten").await;
+    until("the store is out of service", || server.hub.storage_trouble().is_some()).await;
+    assert_eq!(server.stop_and_tell().await, Drained::Unwritten { detail: StorageTrouble::DiskFull.description() });
+    client.close().await;
+
+    let server = Server::start(Arc::new(MemoryStore::new()), quick()).await;
+    assert_eq!(server.stop_and_tell().await, Drained::OnDisk);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,11 +90,14 @@ impl HealthState {
     pub(crate) fn get(&self) -> Health {
         if self.is_draining() {
             Health::Draining
-        } else if self.is_storage_ready() {
-            Health::Ready
         } else {
-            Health::StorageUnavailable(self.lock_known().trouble.unwrap_or(StorageTrouble::WriteFailed))
+            self.storage_trouble().map_or(Health::Ready, Health::StorageUnavailable)
         }
+    }
+
+    pub(crate) fn storage_trouble(&self) -> Option<StorageTrouble> {
+        let trouble = || self.lock_known().trouble.unwrap_or(StorageTrouble::WriteFailed);
+        (!self.is_storage_ready()).then(trouble)
     }
 
     pub(crate) fn is_storage_ready(&self) -> bool {

@@ -24,7 +24,7 @@ use crate::{
     committer::{Committer, recover_storage},
     config::HubConfig,
     gate::{Expulsion, ExpulsionFlag, GateHold, SessionGate},
-    health::{Health, HealthState},
+    health::{Health, HealthState, StorageTrouble},
     mailbox::{Mail, Mailbox},
     metrics::{HubMetrics, Limit},
     outbox::{Ending, Outbox},
@@ -134,6 +134,11 @@ impl Hub {
     /// Whether promises can be kept now.
     pub fn health(&self) -> Health {
         self.shared.health.get()
+    }
+
+    /// What keeps the store from making edits durable, also while the server shuts down.
+    pub fn storage_trouble(&self) -> Option<StorageTrouble> {
+        self.shared.health.storage_trouble()
     }
 
     /// What has been counted.

@@ -1,5 +1,6 @@
 //! `confluo serve`: the server itself.
 
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl Serve {
         runtime.shutdown_background();
         Ok(match stop? {
             Stop::Clean => ExitCode::SUCCESS,
-            Stop::TimedOut | Stop::Forced => ExitCode::FAILURE,
+            Stop::Unwritten | Stop::TimedOut | Stop::Forced => ExitCode::FAILURE,
         })
     }
 }
@@ -60,6 +61,15 @@ fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
     })
 }
 
+fn why_not_listen(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another process listens there",
+        io::ErrorKind::PermissionDenied => "this user may not; ports below 1024 need CAP_NET_BIND_SERVICE, or a proxy",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => "the system refuses",
+    }
+}
+
 async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let signals = StopSignals::listen().context("cannot listen for signals")?;
     make_data_folder(&config.server.data_dir)?;
@@ -77,8 +87,10 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     );
     let documents: Arc<dyn Documents> = Arc::new(documents);
     let address = config.server.listen;
-    let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; is it taken? choose another with --listen or server.listen")
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let hint = why_not_listen(&error);
+        anyhow::Error::new(error)
+            .context(format!("cannot listen on {address}: {hint}; choose another with --listen or server.listen"))
     })?;
     let address = listener.local_addr()?;
     let scheme = if tls.is_some() { "https" } else { "http" };

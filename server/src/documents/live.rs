@@ -19,7 +19,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, debug, debug_span};
 
 use super::reception::{Reception, malformed_name};
-use super::{DocumentUpgrade, Documents, Readiness};
+use super::{DocumentUpgrade, Documents, Drained, Readiness};
 use crate::access::{Client, Door, Standing, TurnedAway, slow_down};
 use crate::http::too_many_requests;
 use crate::websocket::ClientSocket;
@@ -154,7 +154,7 @@ impl Documents for LiveDocuments {
         response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
     }
 
-    fn drain(&self) -> BoxFuture<'_, ()> {
+    fn drain(&self) -> BoxFuture<'_, Drained> {
         async {
             self.hub.drain(self.drain_window).await;
             self.stop_background.cancel();
@@ -163,6 +163,8 @@ impl Documents for LiveDocuments {
             // Whatever was recorded is on its way out of the process; the thread does not need this one.
             let audit = self.door.audit().clone();
             let _ = tokio::task::spawn_blocking(move || audit.finish()).await;
+            let trouble = self.hub.storage_trouble();
+            trouble.map_or(Drained::OnDisk, |trouble| Drained::Unwritten { detail: trouble.description() })
         }
         .boxed()
     }
