@@ -1,6 +1,6 @@
 //! Opening the engine that keeps documents: the one place that knows which there are.
 
-use std::{fmt, path::Path, path::PathBuf, str::FromStr, sync::Arc};
+use std::{fmt, io, path::Path, path::PathBuf, str::FromStr, sync::Arc};
 
 use anyhow::{Context, ensure};
 use confluo_store::DocumentStore;
@@ -71,10 +71,17 @@ impl StoreAddress {
         Ok(store)
     }
 
+    /// Whether there is a store to open.
+    pub fn is_there(&self) -> bool {
+        holds_store(&self.folder).unwrap_or(true)
+    }
+
     /// As [`StoreAddress::open`], for what only reads: a folder without a store is refused, not made into one.
     pub fn open_existing(&self, cache: ByteCount) -> anyhow::Result<Arc<dyn DocumentStore>> {
+        let holds_store = holds_store(&self.folder)
+            .with_context(|| format!("cannot look into {}; may this user read it?", self.folder.display()))?;
         ensure!(
-            holds_store(&self.folder),
+            holds_store,
             "there is no store in {}; check the path: --data-dir or server.data_dir, or --from of a copy",
             self.folder.display()
         );
@@ -83,8 +90,8 @@ impl StoreAddress {
 }
 
 /// Of any engine: opening explains it when it is another one than was asked for.
-fn holds_store(folder: &Path) -> bool {
-    folder.join("db").exists() || folder.join("confluo.redb").exists()
+fn holds_store(folder: &Path) -> io::Result<bool> {
+    Ok(folder.join("db").try_exists()? || folder.join("confluo.redb").try_exists()?)
 }
 
 /// Opens or creates the store that the configuration names.

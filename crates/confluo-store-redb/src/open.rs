@@ -36,7 +36,10 @@ fn create(builder: &redb::Builder, dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    drop(builder.create(&unfinished).map_err(io::Error::other)?);
+    drop(builder.create(&unfinished).map_err(|error| match error {
+        DatabaseError::Storage(StorageError::Io(error)) => error,
+        other => io::Error::other(other),
+    })?);
     File::open(&unfinished)?.sync_all()?;
     fs::rename(unfinished, dir.join(FILE))?;
     for folder in dir.canonicalize()?.ancestors().take(3) {

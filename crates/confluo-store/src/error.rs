@@ -11,14 +11,28 @@ use crate::EngineError;
 #[non_exhaustive]
 pub enum StoreError {
     /// The disk is full.
-    #[error("the disk of the data folder is full; free some space and the store reopens itself")]
+    #[error("the disk of the data folder is full; free some space")]
     OutOfSpace {
         /// What the system said.
         source: Arc<io::Error>,
     },
     /// The disk failed.
-    #[error("the disk of the data folder failed; look at the system's log, the store tries to reopen itself")]
+    #[error("the disk of the data folder failed; look at the system's log")]
     Io {
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The user of this process may not read or write there.
+    #[error(
+        "this user may not read and write in the data folder; see who owns it and what is in it, or run confluo as that user"
+    )]
+    Forbidden {
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// Nothing can be written there.
+    #[error("the file system of the data folder is read-only; mount it so that it can be written")]
+    ReadOnly {
         /// What the system said.
         source: Arc<io::Error>,
     },
@@ -124,7 +138,9 @@ pub enum StoreError {
         document: DocumentName,
     },
     /// An earlier write failed, so nothing is served until the store was reopened.
-    #[error("the store is out of service since a write failed ({reason}); it is reopened as soon as the disk allows")]
+    #[error(
+        "the store is out of service since a write failed ({reason}); a server opens it again as soon as that works"
+    )]
     Unhealthy {
         /// The failure.
         reason: String,
@@ -138,6 +154,8 @@ impl StoreError {
             self,
             Self::OutOfSpace { .. }
                 | Self::Io { .. }
+                | Self::Forbidden { .. }
+                | Self::ReadOnly { .. }
                 | Self::Locked { .. }
                 | Self::Damaged { .. }
                 | Self::Unhealthy { .. }
@@ -172,6 +190,12 @@ impl From<EngineError> for StoreError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Io(source) if is_out_of_space(&source) => Self::OutOfSpace { source: Arc::new(source) },
+            EngineError::Io(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+                Self::Forbidden { source: Arc::new(source) }
+            }
+            EngineError::Io(source) if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Self::ReadOnly { source: Arc::new(source) }
+            }
             EngineError::Io(source) => Self::Io { source: Arc::new(source) },
             EngineError::Locked(path) => Self::Locked { path },
             EngineError::Foreign { path, found } => Self::Foreign { path, found },
@@ -187,4 +211,21 @@ fn is_out_of_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
         || error.raw_os_error() == Some(ENOSPC)
         || error.to_string().contains("No space left on device")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_is_told_apart() {
+        let check = |kind: io::ErrorKind, advice: &str| {
+            let error = StoreError::from(EngineError::Io(kind.into()));
+            assert!(error.is_store_wide() && error.to_string().contains(advice), "{error}");
+        };
+        check(io::ErrorKind::StorageFull, "free some space");
+        check(io::ErrorKind::PermissionDenied, "see who owns it");
+        check(io::ErrorKind::ReadOnlyFilesystem, "read-only");
+        check(io::ErrorKind::Other, "the system's log");
+    }
 }
