@@ -74,13 +74,21 @@ struct Workplace {
 
 impl Doc {
     /// Does what was asked.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(mut self) -> anyhow::Result<ExitCode> {
         let config = self.data.load()?.config;
         telemetry::install(&config.log)?;
         let address = StoreAddress::of(&config);
         let cache = config.store.cache_bytes;
-        let creates = matches!(self.command, DocCommand::Import(_));
-        let store = if creates { address.open(cache) } else { address.open_existing(cache) }?;
+        let store = if let DocCommand::Import(import) = &mut self.command {
+            // What cannot be imported should not leave an empty store in a folder whose name was mistyped.
+            import.read_update()?;
+            if !address.is_there() {
+                import.check_as_new(&config)?;
+            }
+            address.open(cache)?
+        } else {
+            address.open_existing(cache)?
+        };
         let workplace = Workplace { store, config };
         match self.command {
             DocCommand::List(list) => list.run(&workplace),

@@ -66,3 +66,21 @@ fn a_store_that_is_not_there_or_in_use_is_explained() {
         assert!(message.contains("another process uses the store"), "{message}");
     }
 }
+
+#[test]
+fn an_import_that_fails_makes_no_store() {
+    let place = Place::new();
+    let file = place.file("refused", b"no update");
+    assert!(place.fail(&["doc", "import", "a", &file]).contains("malformed update"));
+    assert!(place.fail(&["doc", "import", "a", "/nowhere/update"]).contains("cannot read /nowhere/update"));
+    assert!(!place.data().exists(), "nothing was created");
+}
+
+#[test]
+fn settings_that_only_a_server_has_keep_nobody_from_a_stopped_servers_documents() {
+    let place = Place::new();
+    place.import("a", &fixtures::document("text-plain").v1.0, &[]);
+    let mut verify = place.command(&["doc", "verify"]);
+    let output = verify.env("CONFLUO__SERVER__LISTEN", "0.0.0.0:8787").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

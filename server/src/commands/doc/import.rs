@@ -12,6 +12,8 @@ use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1};
 use confluo_room::{Inspection, update_from_v2};
 use confluo_store::{Append, Record, StoredDocument};
 
+use crate::config::Config;
+
 use super::{Format, Opened, Workplace, parse_name, print};
 
 /// The update that holds nothing, for a document that exists and is empty.
@@ -32,6 +34,9 @@ pub(super) struct Import {
     /// content, stock clients that still hold it merge it back
     #[arg(long)]
     replace: bool,
+    /// What is in the file.
+    #[arg(skip)]
+    update: Option<UpdateV1>,
 }
 
 /// Where the next record goes.
@@ -61,9 +66,8 @@ fn whole(lineage: LineageId, record: Record) -> StoredDocument {
 
 impl Import {
     pub(super) fn run(self, workplace: &Workplace) -> anyhow::Result<ExitCode> {
-        let update = self.read()?;
         let mut target = self.target(workplace)?;
-        let news = target.inspection.merge(update).with_context(|| format!("cannot import {}", self.file.display()))?;
+        let news = self.merge_into(&mut target)?;
         let update = match news {
             Some(news) => news,
             None if target.head == Seq(0) => UpdateV1(EMPTY_UPDATE.into()),
@@ -72,7 +76,7 @@ impl Import {
                 return Ok(ExitCode::SUCCESS);
             }
         };
-        self.check_size(&mut target.inspection, workplace)?;
+        self.check_size(&mut target.inspection, &workplace.config)?;
         // All that can be refused has been; only the disk can fail from here on.
         let (seq, at) = (target.head.next(), Clock.wall().into());
         let record = Record { seq, at, authors: Vec::new(), update };
@@ -83,6 +87,24 @@ impl Import {
         }
         print(&format!("imported into {:?} as record {}\n", self.name, seq.0))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Reads the file.
+    pub(super) fn read_update(&mut self) -> anyhow::Result<()> {
+        self.update = Some(self.read()?);
+        Ok(())
+    }
+
+    /// Whether a new document can be made of it.
+    pub(super) fn check_as_new(&self, config: &Config) -> anyhow::Result<()> {
+        let mut target = Target::new_document();
+        self.merge_into(&mut target)?;
+        self.check_size(&mut target.inspection, config)
+    }
+
+    fn merge_into(&self, target: &mut Target) -> anyhow::Result<Option<UpdateV1>> {
+        let update = self.update.clone().unwrap_or_else(|| UpdateV1(EMPTY_UPDATE.into()));
+        target.inspection.merge(update).with_context(|| format!("cannot import {}", self.file.display()))
     }
 
     fn read(&self) -> anyhow::Result<UpdateV1> {
@@ -112,8 +134,8 @@ impl Import {
         Ok(Target { inspection, lineage, head })
     }
 
-    fn check_size(&self, inspection: &mut Inspection, workplace: &Workplace) -> anyhow::Result<()> {
-        let (bytes, limit) = (inspection.encode_v1()?.0.len() as u64, workplace.config.limits.max_document_bytes);
+    fn check_size(&self, inspection: &mut Inspection, config: &Config) -> anyhow::Result<()> {
+        let (bytes, limit) = (inspection.encode_v1()?.0.len() as u64, config.limits.max_document_bytes);
         ensure!(
             bytes <= limit.as_u64(),
             "document {:?} would have {bytes} bytes, more than limits.max_document_bytes (\"{limit}\"); raise it, here \
