@@ -17,8 +17,8 @@ const kindOf = (type) => {
   }
 }
 
-const describe = (value) => {
-  if (value instanceof Y.AbstractType) return describeShared(kindOf(value), value)
+const describe = (value, reader) => {
+  if (value instanceof Y.AbstractType) return describeShared(kindOf(value), value, reader)
   if (value instanceof Y.Doc) return { $doc: { guid: value.guid, autoLoad: value.autoLoad } }
   return describeValue(Y, value)
 }
@@ -31,7 +31,7 @@ const shown = (type) => {
 }
 
 /** The same list as a text that Yjs shows, with its formatting. */
-const runsOf = (type) => {
+const runsOf = (type, reader) => {
   const text = new Y.Text()
   text._pending = null
   text.doc = type.doc
@@ -39,7 +39,7 @@ const runsOf = (type) => {
   const runs = []
   for (const { insert, attributes = {} } of text.toDelta()) {
     const kept = Object.entries(attributes).filter(([, value]) => value !== null)
-    const run = [describe(insert), describeValue(Y, Object.fromEntries(kept))]
+    const run = [describe(insert, reader), describeValue(Y, Object.fromEntries(kept))]
     const last = runs.at(-1)
     const joins = last && typeof last[0] === 'string' && typeof run[0] === 'string'
     if (joins && sortedJson(last[1]) === sortedJson(run[1])) last[0] += run[0]
@@ -48,20 +48,24 @@ const runsOf = (type) => {
   return runs
 }
 
-const describeShared = (kind, type) => {
+/** What a key shows. A text in that place, which no client writes, Yjs cuts down to its last unit, and yrs shows whole. */
+const entryOf = (item, reader) =>
+  reader === 'yrs' && item.content instanceof Y.ContentString ? item.content.str : item.content.getContent()[item.length - 1]
+
+const describeShared = (kind, type, reader) => {
   const items = shown(type)
   const isText = items.some((item) => item.content instanceof Y.ContentString)
-  const list = isText ? [] : items.filter((item) => item.countable).flatMap((item) => item.content.getContent()).map(describe)
+  const list = isText ? [] : items.filter((item) => item.countable).flatMap((item) => item.content.getContent())
   const entries = [...type._map].filter(([, item]) => !item.deleted)
-  const map = Object.fromEntries(entries.map(([key, item]) => [key, describe(item.content.getContent()[item.length - 1])]))
-  return { kind, list, runs: runsOf(type), map }
+  const map = Object.fromEntries(entries.map(([key, item]) => [key, describe(entryOf(item, reader), reader)]))
+  return { kind, list: list.map((value) => describe(value, reader)), runs: runsOf(type, reader), map }
 }
 
 const NOTHING = sortedJson({ kind: 'root', list: [], runs: [], map: {} })
 
-/** Content, state vector and delete set. Roots that hold nothing are left out. */
-export const describeMixed = (doc) => {
-  const roots = [...doc.share].map(([name, type]) => [name, describeShared('root', type)])
+/** Content, state vector and delete set, as Yjs reads them, or as 'yrs' does. Roots that hold nothing are left out. */
+export const describeMixed = (doc, reader = 'Yjs') => {
+  const roots = [...doc.share].map(([name, type]) => [name, describeShared('root', type, reader)])
   const content = Object.fromEntries(roots.filter(([, root]) => sortedJson(root) !== NOTHING))
   return { content, stateVector: stateVector(Y, doc), deleteSet: deleteSet(Y, doc) }
 }
