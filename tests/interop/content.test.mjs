@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
 import * as Y from 'yjs'
 import { describeState } from '../../fixtures/make/describe.mjs'
-import { connect, join, joinAndDescribe, newName, synced } from './harness/clients.mjs'
+import { connect, converged, join, joinAndDescribe, newName, synced } from './harness/clients.mjs'
 import { isReference, startServer } from './harness/server.mjs'
 import { until } from './harness/wait.mjs'
 
@@ -77,5 +77,43 @@ test('sy4_ every history, lived through the server, ends as in the reference', a
     }
     for (const client of ours.values()) await becomes(client, roots, end.state, name)
     assert.deepEqual(await joinAndDescribe(t, url, name, roots), end.state, `${name}, joining late`)
+  }
+})
+
+test('sy14_ wrong types for a root: used as text, map and array by three, it holds all of it for everyone', async (t) => {
+  const server = await startServer(t)
+  const name = newName()
+  const writers = [await join(t, server.url, name), await join(t, server.url, name), await join(t, server.url, name)]
+  const [texts, maps, arrays] = writers.map(({ doc }) => doc)
+  // Again and again, so that each writes into what the others made of it.
+  for (const round of ['one', 'two 😀']) {
+    texts.getText('root').insert(0, round, { bold: true })
+    maps.getMap('root').set('key', round)
+    maps.getMap('root').set(round, new Y.Array())
+    arrays.getArray('root').push([round.length, { round }, new Y.Map([['in', round]])])
+    await converged(writers, { roots: {} })
+  }
+  texts.getText('root').delete(1, 2)
+  arrays.getArray('root').delete(0, 1)
+  maps.getMap('root').delete('one')
+  await converged(writers, { roots: {} })
+
+  // What Yjs makes of the three by itself.
+  const alone = (type) => {
+    const doc = new Y.Doc()
+    for (const writer of writers) Y.applyUpdate(doc, Y.encodeStateAsUpdate(writer.doc))
+    return describeState(Y, doc, { root: type })
+  }
+  const types = ['text', 'map', 'array', 'xml']
+  for (const type of types) {
+    assert.deepEqual(await joinAndDescribe(t, server.url, name, { root: type }), alone(type), `read as ${type}`)
+  }
+  assert.ok(alone('text').content.root.$text.length > 0 && alone('array').content.root.$array.length > 0)
+  assert.equal(alone('map').content.root.$map.key, 'two 😀')
+  if (isReference) return
+  await server.stop('SIGKILL')
+  await server.start()
+  for (const type of types) {
+    assert.deepEqual(await joinAndDescribe(t, server.url, name, { root: type }), alone(type), `from disk, read as ${type}`)
   }
 })
