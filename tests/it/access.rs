@@ -5,15 +5,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use confluo::config::Config;
 use confluo_auth::{AuthMode, Grants, KeyConfig, MintRequest, Secret, SecretEncoding, UnixTime, mint};
-use confluo_client::{Client, ConnectionState, Token};
+use confluo_client::{
+    Client, ConnectionState, Token,
+    yrs::{Array, Doc, Transact},
+};
 use confluo_hub::Clock;
 use confluo_protocol::{Access, AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage};
+use confluo_store::DocumentStore;
 use http::{HeaderMap, header};
 use serde_json::json;
 
 use crate::{
-    harness::{Server, add, faulty, items, quick, set, soon, stopped_with, wait_for_item},
-    raw::Raw,
+    harness::{Server, add, faulty, items, items_of, name, quick, set, soon, stopped_with, until, wait_for_item},
+    raw::{Raw, apply, update_of},
 };
 
 pub(crate) fn with_tokens() -> Config {
@@ -297,4 +301,39 @@ async fn only_an_admin_revokes() {
         assert!(!answer.contains("ada"), "nothing is revoked: {answer}");
     }
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au5_of_who_has_left_and_is_revoked_nothing_is_taken_that_waits_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = with_tokens();
+    config.server.data_dir = folder.path().to_owned();
+    let store = faulty();
+    let server = Server::start(store.clone(), config).await;
+    let admin = minted("root", &[], Duration::from_secs(60), true);
+    let ada = token("ada", Access::Write);
+    let bob = client_with(&server, &token("bob", Access::Write)).await;
+    let mut raw = server.raw(&format!("/sync/team/notes?token={ada}")).await;
+    is_let_in(&mut raw).await;
+    store.hold();
+    add(&bob, "in flight").await;
+    let waiting = store.clone();
+    soon(tokio::task::spawn_blocking(move || waiting.wait_until_held(1))).await.unwrap();
+    let edit = Doc::new();
+    edit.get_or_insert_array("items").push_back(&mut edit.transact_mut(), "too late");
+    raw.send(&update_of(&edit)).await;
+    drop(raw);
+    until("she has left", || server.metrics().connections.get() == 1).await;
+    let (status, _) = server.ask("POST", "/admin/revocations", &admin, r#"{"user":"ada"}"#).await;
+    assert_eq!(status, 200);
+    store.release();
+    soon(bob.wait_on_disk()).await.unwrap();
+    add(&bob, "later").await;
+    soon(bob.wait_on_disk()).await.unwrap();
+    bob.close().await;
+    server.stop().await;
+    let stored = store.inner().load(&name("team/notes")).unwrap().unwrap();
+    let doc = Doc::new();
+    stored.records.iter().for_each(|record| apply(&doc, &record.update));
+    assert_eq!(items_of(&doc.transact()), set(&["in flight", "later"]));
 }

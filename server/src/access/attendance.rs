@@ -8,7 +8,7 @@ use bytes::Bytes;
 use confluo_hub::{Clock, Expulsion, SessionControl, SessionGate};
 use confluo_protocol::{Access, ConnectionId, DocumentName, UserId};
 
-use super::{Door, Visit};
+use super::{Door, VisitGuard};
 use crate::audit::{AuditEvent, Who, Why, name_of};
 
 /// Whose session it is.
@@ -29,7 +29,8 @@ pub struct Attendance {
     client: Client,
     document: DocumentName,
     access: Access,
-    visit: Option<Arc<Visit>>,
+    /// On the list for as long as anybody holds this: its room may take what waits of it when it has gone.
+    visit: Option<VisitGuard>,
     has_joined: AtomicBool,
 }
 
@@ -40,7 +41,7 @@ impl Attendance {
         client: Client,
         document: DocumentName,
         access: Access,
-        visit: Option<Arc<Visit>>,
+        visit: Option<VisitGuard>,
     ) -> Self {
         Self { door, client, document, access, visit, has_joined: AtomicBool::new(false) }
     }

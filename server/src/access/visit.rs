@@ -1,6 +1,7 @@
 //! One session as tokens see it.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -121,15 +122,11 @@ impl SessionGate for Visit {
     }
 }
 
-impl VisitGuard {
-    /// The session's gate.
-    pub fn gate(&self) -> Arc<Visit> {
-        Arc::clone(&self.visit)
-    }
+impl Deref for VisitGuard {
+    type Target = Visit;
 
-    /// Whose session it is.
-    pub fn user(&self) -> confluo_protocol::UserId {
-        self.visit.lock().identity.user.clone()
+    fn deref(&self) -> &Visit {
+        &self.visit
     }
 }
 

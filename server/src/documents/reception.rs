@@ -44,8 +44,8 @@ impl Reception {
         let (user, address) = (client.user.clone(), Some(client.address));
         Span::current().record("user", user.as_ref().map(|user| &*user.0));
         let door = Arc::clone(&self.door);
-        let gate = visit.as_ref().map(|(visit, _)| visit.gate());
-        let gate: Arc<dyn SessionGate> = Arc::new(Attendance::new(door, client, document.clone(), access, gate));
+        let (visit, _place) = visit.unzip();
+        let gate: Arc<dyn SessionGate> = Arc::new(Attendance::new(door, client, document.clone(), access, visit));
         let request = JoinRequest { document, access, user, address, lineage, gate: Some(gate) };
         self.hub.serve(request, socket).await;
     }

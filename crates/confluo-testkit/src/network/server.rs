@@ -136,10 +136,9 @@ impl VirtualServer {
         } else if let Some(connection) = self.connections.get_mut(&session) {
             connection.is_ending = true;
         }
-        if was_open {
-            let expelled = is_revoked.then_some(RoomInput::Expelled(session));
-            self.handle(now, expelled.into_iter().chain([RoomInput::Left(session)]).collect());
-        }
+        let expelled = is_revoked.then_some(RoomInput::Expelled(session));
+        let left = was_open.then_some(RoomInput::Left(session));
+        self.handle(now, expelled.into_iter().chain(left).collect());
     }
 
     /// A grant was reduced or widened; it binds the next message.
