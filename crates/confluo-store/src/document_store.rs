@@ -263,6 +263,11 @@ pub enum Finding {
         /// How many there should be.
         expected: u64,
     },
+    /// Something in the journal was damaged.
+    Journal {
+        /// The file in the data folder that keeps what was in it.
+        file: String,
+    },
 }
 
 impl fmt::Display for Finding {
@@ -278,6 +283,11 @@ impl fmt::Display for Finding {
                 f,
                 "the catalogue lists {found} documents where there should be {expected}; restore a backup, or export \
                  what is there with `confluo doc export`"
+            ),
+            Self::Journal { file } => write!(
+                f,
+                "the journal was damaged: some of the newest commits are gone, and what it held is kept in {file}; clients that \
+                 are ahead bring their edits back; restore a backup for the rest, then remove that file"
             ),
         }
     }

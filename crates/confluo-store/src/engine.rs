@@ -7,6 +7,8 @@ use std::{
     path::PathBuf,
 };
 
+use crate::Finding;
+
 /// The longest value that is given to an engine. Longer ones are cut by [`crate::engine_store`].
 pub const MAX_VALUE_BYTES: usize = 64 * 1024;
 
@@ -32,6 +34,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// How much disk it uses; 0 if it cannot say.
     fn disk_bytes(&self) -> u64;
+
+    /// What is wrong with its files in spite of which it could open. Asked after each opening.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
 }
 
 /// What a scan calls with each key and value.

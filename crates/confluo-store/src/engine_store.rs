@@ -80,7 +80,7 @@ impl<E: Engine> EngineStore<E> {
 
     /// Compares what the engine holds with what it should hold.
     fn inspect(&self, writing: &mut Writing) -> Result<(), StoreError> {
-        let mut findings = Vec::new();
+        let mut findings = self.engine.findings();
         let acknowledged = writing.watermark.as_ref().and_then(Watermark::found).unwrap_or(0);
         if acknowledged > writing.state.commits {
             findings.push(Finding::RolledBack { found: writing.state.commits, acknowledged });

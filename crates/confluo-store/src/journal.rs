@@ -28,7 +28,7 @@ use std::{
 };
 
 use crate::{
-    Batch, Engine, EngineError,
+    Batch, Engine, EngineError, Finding,
     engine::Visit,
     keys::{JOURNAL, STATE},
     value,
@@ -152,6 +152,11 @@ impl<E: Engine> Engine for Journaled<E> {
     fn disk_bytes(&self) -> u64 {
         self.shared.engine.disk_bytes() + file::disk_bytes(&self.shared.dir)
     }
+
+    fn findings(&self) -> Vec<Finding> {
+        let kept = file::kept_aside(&self.shared.dir).into_iter().map(|file| Finding::Journal { file });
+        self.shared.engine.findings().into_iter().chain(kept).collect()
+    }
 }
 
 impl<E: Engine> Shared<E> {
@@ -257,8 +262,9 @@ struct Found {
 }
 
 impl Found {
-    /// Frames that do not follow what the engine has are kept in a file aside: commits before them are lost, which
-    /// [`crate::watermark`] tells.
+    /// A frame that is damaged is left out, and those behind it follow: what it changed is found missing by what it leaves. Frames
+    /// that do not follow what the engine has are left out too: commits before them are lost, which [`crate::watermark`] tells.
+    /// In both cases the files are kept aside.
     fn read<E: Engine>(engine: &E, dir: &Path) -> Result<Self, EngineError> {
         let taken = match engine.get(JOURNAL)? {
             Some(sealed) => value::decode_journal(JOURNAL, &sealed)
@@ -267,15 +273,20 @@ impl Found {
         };
         let mut changes = Batch::default();
         let mut through = taken;
-        let mut frames = file::read_frames(dir)?;
-        frames.retain(|frame| frame.number > taken);
-        for frame in frames {
-            if frame.number != through + 1 {
-                file::set_aside(dir).map_err(EngineError::Io)?;
+        let mut frames = file::read_frames(dir, taken)?;
+        for frame in frames.intact {
+            // A file is begun when the one before it is whole, so that its last frame may be damaged, and not torn.
+            let may_skip = frame.follows_damage || frame.begins_file && through > taken;
+            let skipped = frame.number.wrapping_sub(through).wrapping_sub(1);
+            frames.are_damaged |= skipped > 0;
+            if skipped > u64::from(may_skip) {
                 break;
             }
             through = frame.number;
             changes.merge(frame.changes);
+        }
+        if frames.are_damaged {
+            file::keep_aside(dir).map_err(EngineError::Io)?;
         }
         Ok(Self { taken, sealed: Arc::new(Sealed { changes, through }) })
     }

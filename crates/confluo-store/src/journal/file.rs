@@ -6,8 +6,10 @@
 //! ```
 //! Numbers are little-endian. A file's frames are numbered one after the other from any number on; its end is where the next
 //! number does not follow, or the checksum fails: what is there was written before, or not wholly, and then not acknowledged.
+//! Only where a later frame lies behind such a place, something that was acknowledged is damaged.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -24,12 +26,27 @@ const FILE_BYTES: u64 = 2 << 20;
 const PAGE: [u8; 4096] = [0; 4096];
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 17;
+/// More frames than files hold.
+const MOST_LATER: u64 = 1 << 32;
 const NAMES: [&str; 2] = ["journal-0", "journal-1"];
 
 /// One commit.
 pub(super) struct Frame {
     pub(super) number: u64,
     pub(super) changes: Batch,
+    /// The frame before it is there, and damaged.
+    pub(super) follows_damage: bool,
+    /// It is the first of its file.
+    pub(super) begins_file: bool,
+}
+
+/// What is in the files.
+#[derive(Default)]
+pub(super) struct Frames {
+    /// Those that are intact, in the order of their numbers.
+    pub(super) intact: Vec<Frame>,
+    /// Some that were acknowledged are not among them.
+    pub(super) are_damaged: bool,
 }
 
 /// Both files; one is written to. Each is made when it is needed.
@@ -91,18 +108,19 @@ impl JournalFiles {
     }
 }
 
-/// All frames of both files, in the order of their numbers.
-pub(super) fn read_frames(dir: &Path) -> Result<Vec<Frame>, EngineError> {
-    let mut frames = Vec::new();
+/// The frames of both files with numbers beyond `taken`.
+pub(super) fn read_frames(dir: &Path, taken: u64) -> Result<Frames, EngineError> {
+    let mut frames = Frames::default();
     for name in NAMES {
         let bytes = match fs::read(dir.join(name)) {
             Ok(bytes) => Bytes::from(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(EngineError::Io(error)),
         };
-        frames.append(&mut decode_all(bytes)?);
+        frames.read(bytes, taken)?;
     }
-    frames.sort_unstable_by_key(|frame| frame.number);
+    frames.intact.retain(|frame| frame.number > taken);
+    frames.intact.sort_unstable_by_key(|frame| frame.number);
     Ok(frames)
 }
 
@@ -114,12 +132,33 @@ pub(super) fn remove(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps the files under other names.
-pub(super) fn set_aside(dir: &Path) -> io::Result<()> {
-    for path in paths(dir) {
-        unless_missing(fs::rename(&path, path.with_extension("aside")))?;
+/// Keeps what is in the files under other names too.
+pub(super) fn keep_aside(dir: &Path) -> io::Result<()> {
+    for path in paths(dir).filter(|path| path.exists()) {
+        for number in 1.. {
+            let aside = path.with_extension(if number == 1 { "aside".into() } else { format!("{number}.aside") });
+            if !aside.exists() {
+                // A link takes no room, of which there may be none. Not every file system has them.
+                fs::hard_link(&path, &aside).or_else(|_| fs::copy(&path, &aside).map(drop))?;
+                break;
+            }
+            if fs::read(&aside)? == fs::read(&path)? {
+                break;
+            }
+        }
     }
-    Ok(())
+    File::open(dir)?.sync_all()
+}
+
+/// The names under which something was kept aside, now or earlier.
+pub(super) fn kept_aside(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let is_ours = |name: &String| {
+        Path::new(name).extension() == Some(OsStr::new("aside")) && NAMES.iter().any(|ours| name.starts_with(ours))
+    };
+    let mut names: Vec<_> = names.filter(is_ours).collect();
+    names.sort_unstable();
+    names
 }
 
 fn unless_missing(done: io::Result<()>) -> io::Result<()> {
@@ -170,22 +209,68 @@ fn encode(number: u64, changes: &Batch) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-fn decode_all(mut bytes: Bytes) -> Result<Vec<Frame>, EngineError> {
-    let mut frames: Vec<Frame> = Vec::new();
-    while let Some((version, number, payload)) = split_frame(&mut bytes) {
-        if version > VERSION {
-            let version = u32::from(version);
-            return Err(EngineError::Newer { what: "the journal", found: version, supported: u32::from(VERSION) });
+impl Frames {
+    /// Adds those of a file.
+    fn read(&mut self, mut bytes: Bytes, taken: u64) -> Result<(), EngineError> {
+        let (mut last, mut follows_damage) = (None, false);
+        loop {
+            let Some((version, number, payload)) = split_frame(&mut bytes) else {
+                let Some(place) = find_later_frame(&bytes, last.map_or(taken, |last: u64| last.saturating_add(1)))
+                else {
+                    return Ok(());
+                };
+                self.are_damaged = true;
+                // Where the bad frame says that it ends the next one is what was written there. What is found anywhere else may
+                // be part of a document, put there by somebody who would like it to be read as a frame.
+                if Some(place) != claimed_end(&bytes) {
+                    return Ok(());
+                }
+                bytes.advance(place);
+                last = last.map(|last| last.saturating_add(1));
+                follows_damage = true;
+                continue;
+            };
+            if version > VERSION {
+                let version = u32::from(version);
+                return Err(EngineError::Newer { what: "the journal", found: version, supported: u32::from(VERSION) });
+            }
+            if last.is_some_and(|last| Some(number) != last.checked_add(1)) {
+                return Ok(());
+            }
+            let changes = decode_changes(&payload);
+            let changes =
+                changes.map_err(|_| EngineError::Damaged(format!("frame {number} of the journal is no frame")))?;
+            let follows_damage = std::mem::take(&mut follows_damage);
+            self.intact.push(Frame { number, changes, follows_damage, begins_file: last.is_none() });
+            last = Some(number);
         }
-        if frames.last().is_some_and(|last| number != last.number + 1) {
-            break;
-        }
-        let changes = decode_changes(&payload);
-        let changes =
-            changes.map_err(|_| EngineError::Damaged(format!("frame {number} of the journal is no frame")))?;
-        frames.push(Frame { number, changes });
     }
-    Ok(frames)
+}
+
+/// Where behind a place at which no intact frame begins there is one with a number beyond `number`.
+fn find_later_frame(bytes: &Bytes, number: u64) -> Option<usize> {
+    let mut place = 1;
+    while let Some(header) = bytes.get(place..place + HEADER_BYTES) {
+        // Most of a file was never written.
+        if bytes.get(place..place + PAGE.len()) == Some(&PAGE) {
+            place += PAGE.len();
+            continue;
+        }
+        // Cheap to see, and true of hardly any place that is none.
+        let found = u64::from_le_bytes(header[5..13].try_into().unwrap_or_default());
+        let is_likely = (1..=VERSION).contains(&header[0]) && (1..MOST_LATER).contains(&found.saturating_sub(number));
+        if is_likely && split_frame(&mut bytes.slice(place..)).is_some() {
+            return Some(place);
+        }
+        place += 1;
+    }
+    None
+}
+
+/// Where the frame at the beginning ends, if its length is not what is damaged.
+fn claimed_end(bytes: &Bytes) -> Option<usize> {
+    let length = u32::from_le_bytes(bytes.get(13..HEADER_BYTES)?.try_into().ok()?);
+    HEADER_BYTES.checked_add(length as usize)
 }
 
 /// Takes the next intact frame off: its version, number and changes.

@@ -15,28 +15,92 @@ fn a_journal_that_was_cut_or_flipped_anywhere_holds_whole_commits_up_to_there() 
     let states = history(&work.path().join("made"), 25);
     let sound = fs::read(work.path().join("made/journal-0")).unwrap();
     let used = sound.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    let dir = work.path().join("damaged");
     let found_with = |bytes: &[u8]| {
-        let dir = work.path().join("damaged");
+        if dir.exists() {
+            fs::remove_dir_all(&dir).unwrap();
+        }
         fs::create_dir_all(&dir).unwrap();
-        fs::remove_file(dir.join("journal-1")).ok();
         fs::write(dir.join("journal-0"), bytes).unwrap();
         let disk = Disk::default();
-        drop(Journaled::open(disk.clone(), &dir, UNSYNCED).unwrap());
-        let found = pairs(&disk);
-        states.iter().rposition(|state| *state == found).expect("the state after some commit")
+        let findings = Journaled::open(disk.clone(), &dir, UNSYNCED).unwrap().findings();
+        (pairs(&disk), !findings.is_empty())
     };
-    assert_eq!(found_with(&sound), 25);
-    let mut least = 0;
+    let whole_through = |found: &Pairs| states.iter().rposition(|state| state == found);
+    assert_eq!(found_with(&sound), (states[25].clone(), false));
+    let (mut least, mut left_out) = (0, 0);
     for end in (0..used).step_by(11) {
-        let found = found_with(&sound[..end]);
-        assert!(found >= least, "a longer journal holds no less");
-        least = found;
+        let (found, is_told) = found_with(&sound[..end]);
+        let through = whole_through(&found).expect("the state after some commit");
+        assert!(through >= least && !is_told, "a longer journal holds no less, and a torn end is no damage");
+        least = through;
         let mut flipped = sound.clone();
         flipped[end] ^= 1 << (end % 8);
-        // States may be alike, so that a later one is found; what was written before the flip is there.
-        assert!(found_with(&flipped) >= found);
+        let (found, is_told) = found_with(&flipped);
+        // All but the commit that was hit, where its length is not what was hit; in any case all before it.
+        let is_one_left_out = (0..25).any(|left_out| found == without(25, left_out));
+        assert!(is_one_left_out || whole_through(&found).is_some_and(|found| found >= through), "flipped at {end}");
+        assert!(is_told || through >= 24, "flipped at {end} of {used}: what is left out is told of");
+        left_out += u32::from(is_one_left_out);
+        let aside = dir.join("journal-0.aside");
+        assert!(!is_told || fs::read(aside).is_ok_and(|kept| kept == flipped));
     }
-    assert!(least >= 23, "{least}");
+    assert!(least >= 23 && left_out > 25, "{least}, {left_out}");
+}
+
+/// What a history leaves of which one commit is left out.
+fn without(commits: usize, left_out: usize) -> Pairs {
+    let (mut random, mut state) = (Random(7), Pairs::new());
+    for commit in 0..commits {
+        let (_, changes) = random.batch(12);
+        if commit != left_out {
+            apply(&mut state, changes);
+        }
+    }
+    state
+}
+
+/// Lesson: one bad byte in the first frame, and the whole journal was thrown away, by a command that only reads.
+#[test]
+fn a_frame_that_is_damaged_costs_its_own_commit_and_is_told_until_somebody_has_seen_to_it() {
+    let work = tempfile::tempdir().unwrap();
+    let dir = work.path().join("data");
+    let watermark = dir.join("watermark");
+    fs::create_dir_all(&dir).unwrap();
+    let open = |disk: &Disk| {
+        let journaled = Journaled::open(disk.clone(), &dir, UNSYNCED).unwrap();
+        EngineStore::open(journaled, Some(&watermark)).unwrap()
+    };
+    let disk = Disk::default();
+    let store = open(&disk);
+    for seq in 1..=3 {
+        for document in ["a", "b", "c"] {
+            store.append(&[append(document, seq, 1_000)]).unwrap();
+        }
+    }
+    let disk = disk.after_kill();
+    std::mem::forget(store);
+    let path = dir.join("journal-0");
+    let mut bytes = fs::read(&path).unwrap();
+    // The second round begins with a, of the same content.
+    let second = append("b", 2, 1_000).record.update.0;
+    let places: Vec<_> = (0..bytes.len() - 32).filter(|at| bytes[*at..].starts_with(&second[500..532])).collect();
+    bytes[places[1]] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let kept = || fs::read(dir.join("journal-0.aside")).unwrap();
+    let finding = Finding::Journal { file: "journal-0.aside".into() };
+    for start in 1..=2 {
+        let store = open(&disk);
+        assert_eq!((store.stats().findings, kept() == bytes), (vec![finding.clone()], true));
+        for document in ["a", "c"] {
+            assert_eq!(store.load(&name(document)).unwrap(), Some(expected(document, 2 + start, 0, 1_000)));
+            store.append(&[append(document, 3 + start, 1_000)]).unwrap();
+        }
+        let hit = store.load(&name("b")).unwrap().unwrap();
+        assert_eq!((hit.head.0, hit.set_aside.len(), hit.set_aside[0].seq.map(|seq| seq.0)), (3, 1, Some(2)));
+    }
+    fs::remove_file(dir.join("journal-0.aside")).unwrap();
+    assert_eq!(open(&disk).stats().findings, []);
 }
 
 #[test]
@@ -103,7 +167,7 @@ fn what_a_damaged_journal_lost_after_a_hand_over_that_failed_is_never_missing_in
             }
         }
     }
-    assert!(losses > 20, "the damage hits what counts: {losses}");
+    assert!(losses > 10, "the damage hits what counts: {losses}");
 }
 
 #[test]
@@ -131,7 +195,8 @@ fn commits_that_the_engine_lost_before_those_in_the_journal_are_reported_and_the
     fs::remove_file(killed.join("journal-0")).unwrap();
     for _ in 0..2 {
         let store = open(Disk::default(), &killed);
-        assert!(matches!(store.stats().findings[..], [Finding::RolledBack { .. }]), "{:?}", store.stats().findings);
+        let findings = store.stats().findings;
+        assert!(matches!(findings[..], [Finding::Journal { .. }, Finding::RolledBack { .. }]), "{findings:?}");
         assert_eq!(store.load(&name("a")).unwrap(), None);
         assert!(killed.join("journal-1.aside").is_file());
     }
