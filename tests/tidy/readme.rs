@@ -14,7 +14,7 @@ const LIMITS: &[(&str, &[&str])] = &[
     ("bytes of a session", &["limits.max_bytes_per_second", "limits.max_message_bytes"]),
     ("messages over 64 KiB of all sessions", &["limits.max_inbound_bytes"]),
     ("one document", &["limits.max_document_bytes"]),
-    ("one awareness state", &["limits.max_awareness_bytes"]),
+    ("all awareness states of a session", &["limits.max_awareness_bytes"]),
     ("awareness states of a session", &["limits.max_awareness_per_second", "limits.max_awareness_burst"]),
     ("awareness ids of a session", &["limits.max_client_ids_per_session"]),
     ("sessions of a document", &["limits.max_sessions_per_document"]),

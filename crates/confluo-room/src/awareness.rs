@@ -82,6 +82,7 @@ pub(crate) enum Refusal {
 /// Bounds of what one session may publish.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AwarenessLimits {
+    /// Of all its states together.
     pub(crate) max_state_bytes: usize,
     pub(crate) max_ids_per_session: usize,
     /// Of accepted states, per session.
@@ -185,7 +186,9 @@ impl AwarenessTable {
         if !member.bucket.take(now, 1, self.limits.rate).is_zero() {
             return Err(Refusal::TooFast);
         }
-        if entry.json.len() > self.limits.max_state_bytes {
+        let others = member.ids.iter().filter(|id| **id != entry.client_id).filter_map(|id| self.state_of(*id, member));
+        let bytes = others.map(Bytes::len).sum::<usize>() + entry.json.len();
+        if bytes > self.limits.max_state_bytes && !entry.is_null() {
             return Err(Refusal::StateTooLarge);
         }
         if !member.ids.contains(&entry.client_id) {
@@ -224,6 +227,13 @@ impl AwarenessTable {
         }
         self.next_sweep.get_or_insert(now + SWEEP_EVERY);
         Ok(())
+    }
+
+    /// What the member shows under this id.
+    fn state_of(&self, id: ClientId, member: &Membership) -> Option<&Bytes> {
+        let client = self.clients.get(&id)?;
+        let is_owner = matches!(&client.owner, Some((owner, _)) if *owner == member.session);
+        client.json.as_ref().filter(|_| is_owner)
     }
 
     /// A session has ended: its ids are gone, with clock + 1 so that every client takes it as newer.

@@ -148,7 +148,7 @@ impl std::ops::AddAssign for Counts {
 pub struct RoomConfig {
     /// The largest document, in bytes of its full state (V1). At the bound only deletions are taken.
     pub max_document_bytes: usize,
-    /// The largest awareness state of one client id, in bytes of JSON.
+    /// The awareness states of one session together, in bytes of JSON.
     pub max_awareness_bytes: usize,
     /// How many client ids may speak through one session.
     pub max_client_ids_per_session: usize,
@@ -193,7 +193,7 @@ impl RoomConfig {
             Refusal::StateTooLarge => {
                 counts.awareness_too_large += 1;
                 let limit = self.max_awareness_bytes;
-                (CloseCode::TooLarge, format!("an awareness state may have at most {limit} bytes"))
+                (CloseCode::TooLarge, format!("the awareness states of a session may have at most {limit} bytes"))
             }
             Refusal::TooManyIds => {
                 counts.too_many_client_ids += 1;

@@ -24,7 +24,7 @@ pub struct LimitsConfig {
     pub max_inbound_bytes: ByteCount,
     /// The largest document, as its full state in V1; its writer is closed with 4413.
     pub max_document_bytes: ByteCount,
-    /// The largest awareness state of one client id, as JSON; beyond it 4413.
+    /// The awareness states of one session together, as JSON; beyond it 4413.
     pub max_awareness_bytes: ByteCount,
     /// Awareness client ids that one session may own; beyond it 4529.
     pub max_client_ids_per_session: u32,

@@ -207,6 +207,8 @@ fn aw9_what_is_no_awareness_closes_its_sender_alone() {
     check(awareness(&[(A, 1, "{")]), CloseCode::Malformed, "JSON");
     check(awareness(&[(A, 1, "")]), CloseCode::Malformed, "JSON");
     check(awareness(&[(A, 1, &format!("\"{}\"", "x".repeat(100)))]), CloseCode::TooLarge, "100");
+    let half = format!("\"{}\"", "x".repeat(60));
+    check(awareness(&[(A, 1, &half), (B, 1, &half)]), CloseCode::TooLarge, "100");
     check(Message::Awareness(vec![5, 1].into()), CloseCode::Malformed, "");
     check(Message::Awareness(vec![0xff; 20].into()), CloseCode::Malformed, "");
     let many: Vec<_> = (0..40).map(|id| (id, 1, "{}")).collect();
