@@ -19,6 +19,10 @@ pub(crate) struct ClientSocket<S> {
     first: Option<Bytes>,
 }
 
+/// A stranger sends and sends, and no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flood;
+
 impl<S> ClientSocket<S> {
     /// Takes over a WebSocket whose upgrade is done.
     pub(crate) fn new(socket: WebSocket<S>) -> Self {
@@ -28,20 +32,35 @@ impl<S> ClientSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientSocket<S> {
     /// Waits for the first message, of at most `max_bytes`: the token in it, if it is one (AU1). The session receives it
-    /// again, and answers. `max_message_bytes` holds for what follows.
-    pub(crate) async fn first_token(&mut self, max_bytes: usize, max_message_bytes: usize) -> Option<Bytes> {
+    /// again, and answers. `max_message_bytes` holds for what follows. Whoever sends twice as much without a message, in
+    /// pings or in empty fragments, is a flood.
+    pub(crate) async fn first_token(
+        &mut self,
+        max_bytes: usize,
+        max_message_bytes: usize,
+    ) -> Result<Option<Bytes>, Flood> {
         self.socket.set_max_message_bytes(max_bytes);
         let frame = loop {
-            match poll_fn(|cx| self.poll_receive(cx)).await {
+            let received = poll_fn(|cx| {
+                let received = self.poll_receive(cx);
+                let is_message = matches!(received, Poll::Ready(Received::Message(_)));
+                if !is_message && self.socket.received_bytes() as usize > 2 * max_bytes {
+                    return Poll::Ready(Err(Flood));
+                }
+                received.map(Ok)
+            });
+            match received.await? {
                 Received::Activity => {}
                 Received::Message(frame) => break frame,
-                Received::Closed | Received::Refused { .. } => return None,
+                Received::Closed | Received::Refused { .. } => return Ok(None),
             }
         };
-        let Ok(Message::Auth(AuthMessage::Token(token))) = Message::read(&mut Reader::new(&frame)) else { return None };
+        let Ok(Message::Auth(AuthMessage::Token(token))) = Message::read(&mut Reader::new(&frame)) else {
+            return Ok(None);
+        };
         self.socket.set_max_message_bytes(max_message_bytes);
         self.first = Some(frame);
-        Some(token)
+        Ok(Some(token))
     }
 }
 
@@ -70,6 +89,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> SessionSocket for Clien
 
     fn activity(&self) -> u32 {
         self.socket.activity()
+    }
+
+    fn received_bytes(&self) -> u32 {
+        self.socket.received_bytes()
     }
 
     fn encode(frame: Frame) -> Bytes {

@@ -9,9 +9,10 @@ use confluo_client::{
     Client, ConnectionState, Token,
     yrs::{Array, Doc, Transact},
 };
-use confluo_hub::Clock;
+use confluo_hub::{Clock, Limit};
 use confluo_protocol::{Access, AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage};
 use confluo_store::DocumentStore;
+use confluo_ws::{Opcode, frame::encode_masked};
 use http::{HeaderMap, header};
 use serde_json::json;
 
@@ -134,6 +135,23 @@ async fn au1_a_silent_stranger_is_closed() {
     assert_eq!(refusal(&mut raw).await, ("a token is needed".to_owned(), CloseCode::Unauthorised.code()));
     assert_eq!(server.metrics().sessions_joined.get(), 0);
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au1_a_stranger_who_sends_no_message_but_pings_or_fragments_is_closed() {
+    for (opcode, is_final) in [(Opcode::Ping, true), (Opcode::Binary, false)] {
+        let server = Server::start(faulty(), with_tokens()).await;
+        let mut raw = server.raw("/sync/team/notes").await;
+        let mut frame = encode_masked(opcode, &[], [1, 2, 3, 4]).to_vec();
+        let mut next = encode_masked(if is_final { opcode } else { Opcode::Continuation }, &[], [1, 2, 3, 4]).to_vec();
+        for frame in [&mut frame, &mut next] {
+            frame[0] = (frame[0] & 0x7f) | (u8::from(is_final) << 7);
+        }
+        raw.send_raw(&[frame, next.repeat(4_000)].concat()).await;
+        assert_eq!(refusal(&mut raw).await, ("a token is needed".to_owned(), CloseCode::Unauthorised.code()));
+        assert_eq!(server.metrics().limit_reached(Limit::TokenTimeout).get(), 1);
+        server.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,10 @@ impl SessionSocket for PanickingSocket {
         0
     }
 
+    fn received_bytes(&self) -> u32 {
+        0
+    }
+
     fn encode(frame: Frame) -> Bytes {
         frame.into_wire()
     }

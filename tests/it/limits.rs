@@ -81,6 +81,28 @@ async fn fr7_too_many_bytes_a_second_are_read_more_slowly_and_never_close() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fr7_pings_and_what_is_no_whole_message_yet_are_bytes_too() {
+    let mut config = quick();
+    config.limits.max_document_bytes = ByteCount::kib(64);
+    config.limits.max_message_bytes = ByteCount::kib(64);
+    config.limits.max_bytes_per_second = ByteCount::mib(1);
+    let server = Server::start(faulty(), config).await;
+    let pauses = server.metrics().limit_reached(Limit::Bytes);
+    let mut raw = server.raw("/sync/notes").await;
+    for _ in 0..1_000 {
+        raw.send_bytes(Opcode::Ping, &[0; 125]).await;
+    }
+    until("the pings are read more slowly", || pauses.get() > 0).await;
+    let by_pings = pauses.get();
+    let ballast = encode_masked(Opcode::Binary, &vec![99; 60 << 10], [1, 2, 3, 4]);
+    raw.send_raw(&ballast).await;
+    raw.send_raw(&ballast[..ballast.len() - 10]).await;
+    until("so is a message that does not end", || pauses.get() > by_pings).await;
+    assert_eq!(server.metrics().closed_with(CloseCode::SlowDown).get(), 0);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fr7_long_messages_of_many_wait_for_each_other_and_all_arrive() {
     let mut config = quick();
     config.limits.max_document_bytes = ByteCount::kib(64);
@@ -121,6 +143,7 @@ async fn fr7_long_messages_of_many_wait_for_each_other_and_all_arrive() {
 async fn fr7_who_asks_faster_than_it_reads_is_answered_in_full_when_it_reads() {
     let mut config = quick();
     config.rooms.outbound_queue_bytes = ByteCount::kib(64);
+    config.limits.max_awareness_bytes = ByteCount::mib(2);
     let server = Server::start(faulty(), config).await;
     let bystander = server.synced("notes").await;
     let mut asker = server.raw("/sync/notes").await;

@@ -54,6 +54,7 @@ pub(crate) struct Session<S> {
     pace: Pace,
     /// What the socket had counted when it was last looked at.
     activity: u32,
+    received_bytes: u32,
 }
 
 /// How a session came to its end.
@@ -97,6 +98,7 @@ impl<S: SessionSocket> Session<S> {
             owes_caught_up: false,
             pace,
             activity: 0,
+            received_bytes: 0,
         }
     }
 
@@ -181,7 +183,9 @@ impl<S: SessionSocket> Session<S> {
         if !self.unread.is_empty() {
             return Poll::Ready(self.take_next());
         }
-        let received = std::task::ready!(self.socket.poll_receive(cx));
+        let received = self.socket.poll_receive(cx);
+        self.spend_what_came();
+        let received = std::task::ready!(received);
         Poll::Ready(match received {
             Received::Message(frame) => self.take_frame(frame),
             Received::Activity => Ok(()),
@@ -197,7 +201,6 @@ impl<S: SessionSocket> Session<S> {
 
     fn take_frame(&mut self, frame: Bytes) -> Result<(), SessionEnd> {
         self.shared.metrics.bytes_received.add(frame.len() as u64);
-        self.spend_bytes(frame.len());
         self.unread = frame;
         self.take_next()
     }
@@ -226,6 +229,16 @@ impl<S: SessionSocket> Session<S> {
         self.unread = if read.is_err() || reader.is_empty() { Bytes::new() } else { self.unread.slice(rest) };
         let malformed = |error| SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}"));
         read.map(Some).map_err(malformed)
+    }
+
+    /// Counts all that came, of messages that are not whole yet and of pings too: whoever sends only these is read more
+    /// slowly as well.
+    fn spend_what_came(&mut self) {
+        let received = self.socket.received_bytes();
+        let came = received.wrapping_sub(std::mem::replace(&mut self.received_bytes, received));
+        if came > 0 {
+            self.spend_bytes(came as usize);
+        }
     }
 
     fn spend_bytes(&mut self, bytes: usize) {

@@ -34,6 +34,9 @@ pub trait SessionSocket: Send + 'static {
     /// A number that changes whenever any bytes came from the peer.
     fn activity(&self) -> u32;
 
+    /// Counts the bytes that came from the peer (and wraps): of messages, whole or not, and of whatever else it says.
+    fn received_bytes(&self) -> u32;
+
     /// A frame's bytes as this transport sends them, shared if they can be.
     fn encode(frame: Frame) -> Bytes;
 

@@ -30,7 +30,8 @@ pub struct ClientEnd {
 pub fn enter(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, capacity: usize, first: Vec<Bytes>) -> ClientEnd {
     let (server_to, from) = mpsc::channel(capacity);
     let (to, server_from) = speaking(capacity, first);
-    let served = serve(hub, document, tasks, ServerEnd { from: server_from, to: Some(server_to), heard: 0 });
+    let served =
+        serve(hub, document, tasks, ServerEnd { from: server_from, to: Some(server_to), heard: 0, heard_bytes: 0 });
     ClientEnd { to, from, served }
 }
 
@@ -42,7 +43,7 @@ pub fn enter_deaf(
     words: Vec<Bytes>,
 ) -> (mpsc::Sender<Bytes>, JoinHandle<()>) {
     let (to, from) = speaking(words.len(), words);
-    (to, serve(hub, document, tasks, ServerEnd { from, to: None, heard: 0 }))
+    (to, serve(hub, document, tasks, ServerEnd { from, to: None, heard: 0, heard_bytes: 0 }))
 }
 
 fn speaking(capacity: usize, words: Vec<Bytes>) -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
@@ -71,17 +72,23 @@ struct ServerEnd {
     /// None: the peer takes nothing.
     to: Option<mpsc::Sender<Bytes>>,
     heard: u32,
+    heard_bytes: u32,
 }
 
 impl SessionSocket for ServerEnd {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let received = ready!(self.from.poll_recv(cx));
         self.heard += 1;
+        self.heard_bytes += received.as_ref().map_or(0, Bytes::len) as u32;
         Poll::Ready(received.map_or(Received::Closed, Received::Message))
     }
 
     fn activity(&self) -> u32 {
         self.heard
+    }
+
+    fn received_bytes(&self) -> u32 {
+        self.heard_bytes
     }
 
     fn encode(frame: Frame) -> Bytes {

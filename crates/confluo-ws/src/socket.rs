@@ -59,6 +59,7 @@ pub struct WebSocket<S> {
     unflushed: bool,
     closing: Closing,
     reads: u32,
+    received: u32,
     budget: Option<Arc<ReceiveBudget>>,
     /// While a long message arrives.
     purse: Option<Box<Purse>>,
@@ -78,6 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             unflushed: false,
             closing: Closing::Open,
             reads: 0,
+            received: 0,
             budget: None,
             purse: None,
         }
@@ -104,6 +106,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// alive, even in the middle of one long message. One that is not read for want of budget counts as alive.
     pub fn activity(&self) -> u32 {
         self.reads
+    }
+
+    /// Counts the bytes that came (and wraps), of whatever frames.
+    pub fn received_bytes(&self) -> u32 {
+        self.received
     }
 
     /// One whole frame as this end must send it: a client's is masked.

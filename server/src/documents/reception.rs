@@ -10,7 +10,7 @@ use tracing::Span;
 
 use crate::access::{Attendance, Caller, Client, Door, UserPlace, VisitGuard, slow_down, token_in};
 use crate::audit::{AuditEvent, Who, Why};
-use crate::websocket::ClientSocket;
+use crate::websocket::{ClientSocket, Flood};
 
 /// Receives one client.
 pub(super) struct Reception {
@@ -63,7 +63,8 @@ impl Reception {
             Caller::Bearer(token) => door.identify(&token).await?,
             Caller::Unsaid => {
                 let token = socket.first_token(door.max_first_message_bytes(), self.limits.max_message_bytes);
-                let token = tokio::time::timeout(door.token_timeout(), token).await.unwrap_or_else(|_| {
+                let token = tokio::time::timeout(door.token_timeout(), token).await;
+                let token = token.unwrap_or(Err(Flood)).unwrap_or_else(|Flood| {
                     self.count(Limit::TokenTimeout);
                     None
                 });

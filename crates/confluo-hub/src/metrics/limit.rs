@@ -15,7 +15,7 @@ pub enum Limit {
     RequestsPerAddress,
     /// Sockets of one address that wait for the end of their refusal; one more is cut off.
     RefusedPerAddress,
-    /// Time to send a token.
+    /// Time to send a token, and bytes before it.
     TokenTimeout,
     /// The size of a message.
     MessageBytes,
@@ -27,7 +27,7 @@ pub enum Limit {
     InboundBytes,
     /// The size of a document.
     DocumentBytes,
-    /// The size of an awareness state.
+    /// The size of a session's awareness states.
     AwarenessBytes,
     /// Awareness states in a second.
     Awareness,

@@ -99,5 +99,5 @@ fn is_for_want_of_access(code: CloseCode) -> bool {
 
 /// Older stock clients reconnect 100 ms after any close that follows an open; a delay keeps them from hammering.
 fn is_caused_by_client(code: CloseCode) -> bool {
-    code.is_permanent() || matches!(code, CloseCode::SlowDown | CloseCode::StorageUnavailable)
+    code.is_permanent() || matches!(code, CloseCode::SlowDown | CloseCode::StorageUnavailable | CloseCode::TokenExpired)
 }

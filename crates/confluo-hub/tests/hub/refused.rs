@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use confluo_hub::{Hub, HubConfig};
-use confluo_protocol::DocumentName;
+use confluo_protocol::{CloseCode, DocumentName};
 use confluo_store::MemoryStore;
 use tokio_util::task::TaskTracker;
 
-use crate::wire::Peer;
+use crate::{stalled::StalledSocket, wire::Peer};
 
 /// Time stands still but for what is waited for.
 #[tokio::test(start_paused = true)]
@@ -23,4 +23,16 @@ async fn ad5_a_refusal_comes_after_its_delay() {
     assert!(tokio::time::timeout(almost, &mut refused).await.is_err(), "it is told too early");
     tokio::time::timeout(Duration::from_millis(20), refused).await.expect("it is told in time").unwrap();
     assert!(member.wait_on_disk().await, "the member stays");
+}
+
+/// AU7: the server cannot judge the token now; it is the same peer who comes back at once.
+#[tokio::test(start_paused = true)]
+async fn ad5_a_token_that_cannot_be_judged_is_refused_after_the_delay_too() {
+    let refusal_delay = Duration::from_secs(7);
+    let config = HubConfig { refusal_delay, ..HubConfig::default() };
+    let hub = Hub::start(config, Arc::new(MemoryStore::new())).unwrap();
+    let mut refused = Box::pin(hub.refuse(StalledSocket::flowing(), CloseCode::TokenExpired, "try again"));
+    let almost = Duration::from_millis(6_990);
+    assert!(tokio::time::timeout(almost, &mut refused).await.is_err(), "it is told too early");
+    tokio::time::timeout(Duration::from_millis(20), refused).await.expect("it is told in time");
 }

@@ -148,7 +148,16 @@ impl Stalled {
     }
 }
 
-struct StalledSocket(Arc<Stalled>);
+pub(crate) struct StalledSocket(Arc<Stalled>);
+
+impl StalledSocket {
+    /// That of a peer who takes everything.
+    pub(crate) fn flowing() -> Self {
+        let stalled = Arc::new(Stalled::default());
+        stalled.change(|state| state.flows = true);
+        Self(stalled)
+    }
+}
 
 impl SessionSocket for StalledSocket {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
@@ -162,6 +171,10 @@ impl SessionSocket for StalledSocket {
     }
 
     fn activity(&self) -> u32 {
+        0
+    }
+
+    fn received_bytes(&self) -> u32 {
         0
     }
 

@@ -113,6 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 return Poll::Ready(Ok(Step::End));
             }
             self.reads = self.reads.wrapping_add(1);
+            self.received = self.received.wrapping_add(arrived as u32);
             self.closing.count_discarded(arrived);
             let mut input = &scratch[..kept + arrived];
             let outcome = self.assembler.next(&mut input);
