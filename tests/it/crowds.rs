@@ -7,7 +7,7 @@ use confluo_auth::Networks;
 use confluo_hub::Limit;
 use confluo_protocol::{Access, CloseCode};
 use futures_util::future::join_all;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -102,6 +102,31 @@ async fn ad8_who_would_wait_too_long_is_told_to_come_back_and_gets_in_later() {
     assert!(count(&server, Limit::UpgradesPerAddress) > 0);
     // A client of this project's comes back by itself.
     server.synced("notes").await;
+    server.stop().await;
+}
+
+/// The proxy is on this machine, where nothing counts by address. Whom it does not name must count all the same, or not
+/// to be named would be a way round every limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn ad8_whom_a_trusted_proxy_does_not_name_counts_by_the_proxy_and_none_hides_who_is_named() {
+    let mut config = quick();
+    config.limits.max_connections_per_address = 1;
+    config.trusted_proxies.networks = Networks(vec!["127.0.0.0/8".parse().unwrap()]);
+    let server = Server::start(faulty(), config).await;
+    let from = async |forwarded: Option<&[u8]>| {
+        let header = |value| (HeaderName::from_static("x-forwarded-for"), HeaderValue::from_bytes(value).unwrap());
+        let headers = HeaderMap::from_iter(forwarded.map(header));
+        Raw::connect_with(server.address, "/sync/notes", headers, &[]).await.0
+    };
+    for (first, second) in [
+        (Some(&b"192.0.2.1"[..]), Some(&b"\", 192.0.2.1"[..])),
+        (Some(b"\xe9, 192.0.2.2"), Some(b"192.0.2.2")),
+        (None, Some(b"192.0.2.3, unknown")),
+    ] {
+        let mut one = from(first).await;
+        is_let_in(&mut one).await;
+        assert_eq!(from(second).await.close_code().await, CloseCode::SlowDown.code(), "{first:?} and {second:?}");
+    }
     server.stop().await;
 }
 

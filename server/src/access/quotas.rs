@@ -1,7 +1,7 @@
 //! How much one address and one user may take: sockets at once, upgrades in a second, documents created in an hour.
 //!
 //! An address counts by its [`AddressGroup`]. What is remembered is bounded: places by the sockets that there are, rates
-//! by [`Buckets`]. Networks that are `limits.unlimited_networks` take what they like.
+//! by [`Buckets`]. Networks that are `limits.unlimited_networks` take what they like, but for trusted proxies in them.
 
 mod address_group;
 mod buckets;
@@ -49,6 +49,8 @@ pub struct QuotaConfig {
     pub creations: Rate,
     /// Where nothing counts by address.
     pub unlimited_networks: Networks,
+    /// Proxies that are trusted. Whom one of them does not name counts by its address, wherever that is.
+    pub proxies: Networks,
 }
 
 /// What is taken now.
@@ -149,7 +151,7 @@ impl Quotas {
     }
 
     pub(super) fn is_unlimited(&self, address: IpAddr) -> bool {
-        self.config.unlimited_networks.contain(address)
+        self.config.unlimited_networks.contain(address) && !self.config.proxies.contain(address)
     }
 
     fn place(&self, places: &Arc<Places<AddressGroup>>, address: IpAddr) -> Result<AddressPlace, ()> {
@@ -186,6 +188,7 @@ mod tests {
             requests: Rate::per_second(10, 3),
             creations: Rate { count: 2, period: Duration::from_secs(3600), burst: 2 },
             unlimited_networks: Networks(vec!["127.0.0.0/8".parse().unwrap()]),
+            proxies: Networks(vec!["127.0.0.9/32".parse().unwrap()]),
         })
     }
 
@@ -255,5 +258,8 @@ mod tests {
         let places: Vec<_> = (0..100).map(|_| (quotas.connect(here, now), quotas.refuse(here))).collect();
         assert!(places.iter().all(|(connection, refusal)| connection.is_ok() && refusal.is_ok()));
         assert!((0..100).all(|_| quotas.upgrade(here, now) == Ok(Duration::ZERO) && quotas.create(None, here, now)));
+        let proxy = ip("127.0.0.9");
+        let _places = [quotas.connect(proxy, now).unwrap(), quotas.connect(proxy, now).unwrap()];
+        assert_eq!(quotas.connect(proxy, now).unwrap_err(), Limit::ConnectionsPerAddress, "but for a trusted proxy");
     }
 }

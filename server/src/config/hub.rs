@@ -70,6 +70,7 @@ impl Config {
             refused_per_address: limits.max_refused_per_address as usize,
             creations: Rate { count: creations, period: Duration::from_secs(3600), burst: creations },
             unlimited_networks: limits.unlimited_networks.clone(),
+            proxies: self.trusted_proxies.networks.clone(),
         }
     }
 
