@@ -5,7 +5,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
+use confluo_auth::{AuthConfig, MintRequest, UnixTime, mint};
+use confluo_hub::Clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 fn confluo(arguments: &[&str]) -> Command {
@@ -24,7 +27,7 @@ struct Served {
     address: SocketAddr,
     /// Keeps the log's pipe open: a process whose log nobody reads would stop at its next line.
     log: BufReader<std::process::ChildStderr>,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Served {
@@ -33,7 +36,10 @@ impl Served {
     }
 
     fn start_with(arguments: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    fn start_in(data: tempfile::TempDir, arguments: &[&str]) -> Self {
         let folder = data.path().join("data");
         let mut command = confluo(&["serve", "--listen", "127.0.0.1:0", "--data-dir", folder.to_str().unwrap()]);
         command.args(arguments);
@@ -48,12 +54,19 @@ impl Served {
                 break address.parse().unwrap();
             }
         };
-        Self { child, address, log, _data: data }
+        Self { child, address, log, data }
     }
 
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
+    }
+
+    /// As `kill -9`; returns what it was served from.
+    fn kill(mut self) -> tempfile::TempDir {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        std::mem::replace(&mut self.data, tempfile::tempdir().unwrap())
     }
 
     /// The exit code, and what was logged until then.
@@ -117,6 +130,54 @@ fn a_token_is_minted_and_a_user_revoked_from_the_command_line() {
     assert!(why.contains("401"), "a revoked token is refused before its role is looked at: {why}");
     let undo = said(&[&revoke[..], &["--undo"]].concat());
     assert_eq!(undo, (true, "{\"was_revoked\":true}\n".to_owned(), String::new()));
+}
+
+/// Clocks differ, and a token that counts may have been issued by a clock that is ahead.
+#[test]
+fn what_was_issued_until_now_is_revoked_to_the_end_of_the_leeway_and_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("confluo.toml");
+    let auth = "mode = \"token\"\nleeway = \"5 min\"\nexpiry_grace = \"5 min\"\n\
+                keys = [{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }]\n";
+    std::fs::write(&path, format!("[auth]\n{auth}")).unwrap();
+    let config = ["--config", path.to_str().unwrap()];
+    let ahead = |seconds| {
+        let config: AuthConfig = toml::from_str(auth).unwrap();
+        let key = config.signing_key(None, |_| unreachable!("the secret stands in the configuration")).unwrap();
+        let request = MintRequest {
+            user: "ann".to_owned(),
+            display_name: None,
+            colour: None,
+            grants: None,
+            is_admin: true,
+            lifetime: Duration::from_secs(3600),
+            token_id: None,
+        };
+        let issued_at = UnixTime::from(Clock.wall()).plus(Duration::from_secs(seconds));
+        let token = mint(&config, &key, &request, issued_at).unwrap();
+        let file = folder.path().join(format!("token-{seconds}"));
+        std::fs::write(&file, token.reveal()).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let running = Served::start_with(&config);
+    let revoke = |running: &Served, arguments: &[&str]| {
+        let server = running.address.to_string();
+        let output = run(&[&["revoke", "--server", &server], arguments, &config].concat());
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let token = ahead(280);
+    let by_token = ["--user", "nobody", "--token-file", &token];
+    assert_eq!(revoke(&running, &by_token), (true, String::new()));
+    // Of one user, then of everybody, which takes in the command's own tokens too.
+    assert_eq!(revoke(&running, &["--issued-now", "--user", "ann"]), (true, String::new()));
+    assert!(revoke(&running, &by_token).1.contains("401"));
+    assert_eq!(revoke(&running, &["--issued-now", "--user", "ann", "--undo"]), (true, String::new()));
+    assert_eq!(revoke(&running, &by_token), (true, String::new()));
+    assert_eq!(revoke(&running, &["--issued-now"]), (true, String::new()));
+    assert!(revoke(&running, &by_token).1.contains("401"));
+    let running = Served::start_in(running.kill(), &config);
+    let (is_done, why) = revoke(&running, &by_token);
+    assert!(!is_done && why.contains("the token was revoked"), "{why}");
 }
 
 #[test]

@@ -10,8 +10,9 @@ use crate::{Identity, TokenError, UnixTime};
 /// The version of the stored form that this code writes.
 const VERSION: u32 = 1;
 
-/// How far ahead of this clock a time of issue may lie: as far as clocks differ.
-const MAX_AHEAD: Duration = Duration::from_secs(300);
+/// How far ahead of this clock a time of issue may lie: as far as `auth.leeway` at most, so that whatever counts can be
+/// revoked, and a minute for the clock of whoever asks.
+const MAX_AHEAD: Duration = Duration::from_secs(660);
 
 /// How many revocations are kept unless configured otherwise: some 20 MB on disk at most.
 pub const DEFAULT_MAX_REVOCATIONS: usize = 100_000;
@@ -64,9 +65,9 @@ pub enum Revocation {
         /// Its `exp` if known; then the revocation is forgotten once nobody could use the token any more.
         expires_at: Option<UnixTime>,
     },
-    /// Every token issued in or before this second: of one user, or of everybody. With the present time it ends what is,
-    /// and lets in who gets a new token from the next second on. A later time for the same replaces an earlier one; one that
-    /// is more than five minutes ahead is refused.
+    /// Every token issued in or before this second: of one user, or of everybody. With the present time and
+    /// the leeway for clocks it ends what is, and lets in who gets a new token after that. A later time for the same replaces an earlier one; one that
+    /// is more than eleven minutes ahead is refused.
     IssuedUntil {
         /// Whose; everybody's if absent.
         user: Option<UserId>,

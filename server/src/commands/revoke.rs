@@ -28,7 +28,7 @@ pub struct RevokeArgs {
     /// One token by its id (the claim jti)
     #[arg(long, value_name = "ID", conflicts_with_all = ["user", "issued_now"])]
     token_id: Option<String>,
-    /// Every token issued until now, of everybody or of --user
+    /// Every token issued until now and auth.leeway later (clocks differ), of everybody or of --user
     #[arg(long)]
     issued_now: bool,
     /// Take the revocation back
@@ -59,7 +59,8 @@ impl RevokeArgs {
             user: self.user,
             token_id: self.token_id,
             expires_at: None,
-            issued_until: self.issued_now.then(|| Clock.wall().into()),
+            // Whatever the server takes as issued by now: a clock that is ahead may have issued it.
+            issued_until: self.issued_now.then(|| UnixTime::from(Clock.wall()).plus(config.auth.leeway)),
         };
         let certificate = config.tls.certificate_file.as_deref().map(ServerCertificate::in_file).transpose()?;
         let server = self.server.unwrap_or_else(|| config.server.listen.to_string());
