@@ -1,5 +1,6 @@
 //! How the process is told to stop: first softly, then hard.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -28,6 +29,25 @@ pub enum Stop {
     TimedOut,
     /// A second signal came first.
     Forced,
+}
+
+/// SIGHUP, from the moment this exists.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes the signal over from its default, which is to die.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Tells of each that there is nothing to read again. Never ends.
+    pub async fn ignore(mut self) -> Infallible {
+        while self.0.recv().await.is_some() {
+            info!("SIGHUP: there is nothing to read again, for only a certificate of [tls] is");
+        }
+        std::future::pending().await
+    }
 }
 
 impl StopSignals {

@@ -180,6 +180,21 @@ fn what_was_issued_until_now_is_revoked_to_the_end_of_the_leeway_and_after_a_kil
     assert!(!is_done && why.contains("the token was revoked"), "{why}");
 }
 
+/// Reading files again is what SIGHUP means elsewhere; its default would end the process at once.
+#[test]
+fn a_hangup_with_nothing_to_read_again_is_told_and_ends_nothing() {
+    let mut served = Served::start();
+    served.signal(Signal::HUP);
+    let mut line = String::new();
+    while !line.contains("SIGHUP") {
+        line.clear();
+        assert_ne!(served.log.read_line(&mut line).unwrap(), 0, "the server ended");
+    }
+    assert!(run(&["health", "--server", &served.address.to_string()]).status.success());
+    served.signal(Signal::TERM);
+    assert_eq!(served.end().0, Some(0));
+}
+
 #[test]
 fn health_is_asked_from_the_command_line() {
     let running = Served::start();

@@ -18,7 +18,7 @@ use crate::cli::ConfigArgs;
 use crate::config::Config;
 use crate::documents::{Documents, LiveDocuments};
 use crate::http::Listener;
-use crate::signals::{Stop, StopSignals};
+use crate::signals::{Hangups, Stop, StopSignals};
 use crate::tls::Tls;
 use crate::{open_files, server, store, telemetry};
 
@@ -72,6 +72,7 @@ fn why_not_listen(error: &io::Error) -> &'static str {
 
 async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let signals = StopSignals::listen().context("cannot listen for signals")?;
+    let hangups = Hangups::listen().context("cannot listen for SIGHUP")?;
     make_data_folder(&config.server.data_dir)?;
     let tls = Tls::open(&config.tls).context("cannot use the certificate of [tls]")?;
     // Before the door, whose revocations and audit log lie in the same folder: a second process must not touch them.
@@ -97,6 +98,13 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     info!(%address, data_dir = %config.server.data_dir.display(), version = env!("CARGO_PKG_VERSION"), "serving on {scheme}://{address}");
     let shutdown = CancellationToken::new();
     let timeout = config.shutdown.timeout;
+    let reads_certificates = tls.is_some();
     let serving = server::run(Listener::new(listener, tls), config, documents, shutdown.clone());
+    let serving = async {
+        tokio::select! {
+            drained = serving => drained,
+            never = hangups.ignore(), if !reads_certificates => match never {},
+        }
+    };
     Ok(signals.stop_at(serving, &shutdown, timeout).await)
 }
