@@ -57,6 +57,17 @@ pub enum TlsError {
     Unusable(#[source] rustls::Error),
 }
 
+/// A handshake that did not come about.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// The client did not complete it in time.
+    #[error("it took longer than tls.handshake_timeout")]
+    TimedOut,
+    /// The client speaks something else, or has left.
+    #[error(transparent)]
+    Failed(#[from] io::Error),
+}
+
 /// What is offered to whoever comes next.
 #[derive(Debug)]
 struct CertificateInForce(RwLock<Arc<CertifiedKey>>);
@@ -97,10 +108,9 @@ impl Tls {
     }
 
     /// The handshake with one client.
-    pub async fn accept(&self, stream: TcpStream) -> io::Result<ClientStream> {
+    pub async fn accept(&self, stream: TcpStream) -> Result<ClientStream, HandshakeError> {
         let accepted = tokio::time::timeout(self.handshake_timeout, self.acceptor.accept(stream)).await;
-        let accepted =
-            accepted.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long"))?;
+        let accepted = accepted.map_err(|_| HandshakeError::TimedOut)?;
         Ok(ClientStream::Tls(Box::new(accepted?)))
     }
 

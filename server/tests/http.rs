@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::response::Response;
 use confluo::config::{ByteCount, Config};
 use confluo::{DocumentUpgrade, Documents, Drained, Readiness};
-use confluo_hub::HubMetrics;
+use confluo_hub::{HubMetrics, Limit};
 use confluo_protocol::CloseCode;
 use futures_util::future::BoxFuture;
 use raw_client::{get, open, read_to_end, request};
@@ -90,6 +90,22 @@ impl Server {
         tokio::time::timeout(Duration::from_secs(20), self.running.wait()).await.expect("the server stops");
         self.documents
     }
+}
+
+/// How often a limit was reached, as `/metrics` says it. It may take a moment to be counted after the socket has closed.
+async fn reached(server: &Server, setting: &str) -> u64 {
+    let name = format!("confluo_limit_reached_total{{setting=\"{setting}\"}} ");
+    let deadline = tokio::time::timeout(Duration::from_secs(10), async {
+        loop {
+            let answer = get(server.address, "/metrics").await;
+            let count = answer.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
+            match count.expect("the limit is counted") {
+                0 => {}
+                count => break count,
+            }
+        }
+    });
+    deadline.await.expect("it was reached")
 }
 
 const UPGRADE: &str = "connection: upgrade\r\nupgrade: WebSocket\r\nsec-websocket-version: 13\r\n\r\n";
@@ -218,7 +234,9 @@ async fn each_bound_of_http_has_its_answer() {
     assert!(answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 414"), "{answer}");
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(20));
     assert!(request(server.address, &many).await.starts_with("HTTP/1.1 431"));
+    assert_eq!(reached(&server, "http.max_header_bytes, http.max_headers").await, 2);
     assert_eq!(request(server.address, "GET / HTT").await, "", "a head that never ends is cut off");
+    assert_eq!(reached(&server, "http.header_read_timeout").await, 1);
     server.stop().await;
 }
 
@@ -231,6 +249,7 @@ async fn one_connection_too_many_is_answered_503_until_one_leaves() {
     assert!(read_to_end(&mut open(server.address).await).await.starts_with("HTTP/1.1 503"));
     first.write_all(b"q").await.unwrap();
     read_to_end(&mut first).await;
+    assert_eq!(server.documents.metrics.limit_reached(Limit::Connections).get(), 1);
     // The socket's end is seen a moment before its place is free again.
     let deadline = tokio::time::timeout(Duration::from_secs(10), async {
         while !get(server.address, "/health/live").await.starts_with("HTTP/1.1 200") {}
@@ -266,6 +285,6 @@ async fn who_asks_again_and_again_and_reads_nothing_is_cut_off() {
         while stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.is_ok() {}
     };
     tokio::time::timeout(Duration::from_secs(30), asking).await.expect("the server closes");
-    assert!(get(server.address, "/health/live").await.starts_with("HTTP/1.1 200"), "others are served");
+    assert_eq!(reached(&server, "http.write_timeout").await, 1, "and others are served");
     server.stop().await;
 }

@@ -170,6 +170,7 @@ async fn au3_ad5_each_refusal_is_an_open_socket_that_closes_with_its_code_and_it
     }
     server.is_empty().await;
     assert_eq!(server.metrics().sessions_joined.get(), 0);
+    assert_eq!(server.metrics().limit_reached(Limit::TokenTimeout).get(), 1);
     server.stop().await;
 }
 

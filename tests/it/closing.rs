@@ -7,13 +7,14 @@ use confluo_client::{
     Client, Lineage,
     yrs::{Array, Doc, Text, Transact},
 };
-use confluo_hub::Clock;
+use confluo_hub::{Clock, Limit};
 use confluo_protocol::{CloseCode, Message, SyncMessage, UpdateV1};
 use confluo_store::DocumentStore;
 use confluo_ws::Opcode;
 use futures_util::future::join_all;
 
 use crate::{
+    crowds::count,
     harness::{Server, add, faulty, items, name, quick, set, soon, stopped_with, until, wait_for_item},
     raw::update_of,
 };
@@ -140,6 +141,7 @@ async fn fr6_4413_a_message_too_large_is_told_by_a_code_that_arrives() {
     let message = update_of(&text_of(4 << 20));
     raw.send(&message).await;
     assert_eq!(raw.close_code().await, CloseCode::TooLarge.code());
+    assert_eq!(count(&server, Limit::MessageBytes), 1);
     let reader = server.synced("notes").await;
     assert!(items(&reader).await.is_empty());
     server.stop().await;
@@ -152,6 +154,7 @@ async fn sy16_4413_a_document_too_large_closes_its_writer_while_a_reader_goes_on
     let mut writer = server.raw("/sync/notes").await;
     writer.send(&update_of(&text_of(100 << 10))).await;
     assert_eq!(writer.close_code().await, CloseCode::TooLarge.code());
+    assert_eq!(count(&server, Limit::DocumentBytes), 1);
     add(&reader, "small").await;
     soon(reader.wait_on_disk()).await.unwrap();
     let other = server.synced("notes").await;
@@ -193,6 +196,7 @@ async fn cl1_4529_one_session_too_many_is_told_to_slow_down_and_may_come_later()
     let server = Server::start(faulty(), config).await;
     let mut clients = join_all((0..3).map(|_| server.synced("notes"))).await;
     assert_eq!(server.raw("/sync/notes").await.close_code().await, CloseCode::SlowDown.code());
+    assert_eq!(count(&server, Limit::SessionsPerDocument), 1);
     let elsewhere = server.synced("other").await;
     let patient = server.client("notes");
     clients.pop().unwrap().close().await;
@@ -208,6 +212,7 @@ async fn cl1_4529_one_document_too_many_is_refused_until_another_is_closed() {
     let server = Server::start(faulty(), config).await;
     let first = server.synced("one").await;
     assert_eq!(server.raw("/sync/two").await.close_code().await, CloseCode::SlowDown.code());
+    assert_eq!(count(&server, Limit::DocumentsOpen), 1);
     let patient = server.client("two");
     first.close().await;
     soon(patient.wait_synced()).await.unwrap();

@@ -10,19 +10,11 @@ use crate::{
     raw::update_of,
 };
 
-/// The value of one line.
-async fn metric(server: &Server, name: &str) -> f64 {
-    let (status, text) = server.get("/metrics").await;
-    assert_eq!(status, 200);
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_move_with_what_happens() {
     let server = Server::start(faulty(), quick()).await;
     for (name, expected) in [("confluo_sessions", 0.0), ("confluo_rooms", 0.0), ("confluo_connections", 0.0)] {
-        assert!((metric(&server, name).await - expected).abs() < 0.5, "{name}");
+        assert!((server.metric(name).await - expected).abs() < 0.5, "{name}");
     }
     let (writer, reader) = (server.synced("notes").await, server.synced("notes").await);
     add(&writer, "item").await;
@@ -38,24 +30,24 @@ async fn metrics_move_with_what_happens() {
         ("confluo_panics_caught_total", 0.0),
         ("confluo_commit_failures_total", 0.0),
     ] {
-        let value = metric(&server, name).await;
+        let value = server.metric(name).await;
         assert!((value - expected).abs() < 0.5, "{name} is {value}");
     }
     for name in ["updates_received", "deliveries", "received_bytes", "sent_bytes", "committed_bytes"] {
-        assert!(metric(&server, &format!("confluo_{name}_total")).await > 0.0, "{name}");
+        assert!(server.metric(&format!("confluo_{name}_total")).await > 0.0, "{name}");
     }
     writer.close().await;
     reader.close().await;
     server.is_empty().await;
     for name in ["confluo_sessions", "confluo_connections", "confluo_rooms", "confluo_documents_open"] {
-        soon(async { while metric(&server, name).await > 0.5 {} }).await;
+        soon(async { while server.metric(name).await > 0.5 {} }).await;
     }
     server.stop().await;
 }
 
 async fn check(server: &Server, expected: &[(&str, usize)]) {
     for (name, expected) in expected {
-        let value = metric(server, name).await;
+        let value = server.metric(name).await;
         assert!((value - *expected as f64).abs() < 0.5, "{name} is {value}, not {expected}");
     }
 }

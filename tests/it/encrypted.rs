@@ -243,7 +243,11 @@ async fn whoever_does_not_finish_a_handshake_is_let_go() {
     let mut answer = Vec::new();
     let _ = soon(plain.read_to_end(&mut answer)).await;
     assert!(!answer.starts_with(b"HTTP/"), "nothing is answered outside TLS");
-    open(&server, &trusted, "/sync/notes").await;
+    let mut asking = handshake(&server, &trusted).await.unwrap();
+    asking.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut metrics = String::new();
+    soon(asking.read_to_string(&mut metrics)).await.unwrap();
+    assert!(metrics.contains("confluo_limit_reached_total{setting=\"tls.handshake_timeout\"} 1\n"), "{metrics}");
     server.stop().await;
 }
 

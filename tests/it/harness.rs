@@ -129,20 +129,39 @@ impl Server {
 
     /// The same with a bearer token and a body of JSON.
     pub(crate) async fn ask(&self, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let answer = self.exchange(&request).await;
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+    }
+
+    /// What is answered to these bytes until the server closes.
+    pub(crate) async fn exchange(&self, request: &str) -> String {
         soon(async {
             let mut stream = TcpStream::connect(self.address).await.unwrap();
-            let length = body.len();
-            let request = format!(
-                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-                 Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-            );
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();
-            let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-            (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+            answer
         })
         .await
+    }
+
+    /// The value of one line of `/metrics`, named with its labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let (status, text) = self.get("/metrics").await;
+        assert_eq!(status, 200);
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+    }
+
+    /// Waits until a line of `/metrics` has this value.
+    pub(crate) async fn metric_becomes(&self, name: &str, value: f64) {
+        soon(async { while (self.metric(name).await - value).abs() > 0.5 {} }).await;
     }
 
     /// Waits until `/health/ready` answers so, and returns its body.

@@ -1,5 +1,7 @@
 //! How fast one session may send, and that only it feels the bound.
 
+use std::time::Duration;
+
 use confluo::config::ByteCount;
 use confluo_client::yrs::{Array, Doc, Transact};
 use confluo_hub::Limit;
@@ -8,6 +10,7 @@ use confluo_ws::{Opcode, frame::encode_masked};
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
+    access::{minted, with_tokens},
     harness::{Server, add, faulty, items, quick, soon, until, wait_for_item},
     raw::update_of,
 };
@@ -190,5 +193,47 @@ async fn aw11_too_many_awareness_states_a_second_close_their_sender() {
     }
     assert_eq!(raw.close_code().await, CloseCode::SlowDown.code());
     assert_eq!(server.metrics().limit_reached(Limit::Awareness).get(), 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn aw9_aw10_states_too_large_and_ids_too_many_close_their_sender_and_are_counted() {
+    let mut config = quick();
+    config.limits.max_awareness_bytes = ByteCount::bytes(256);
+    config.limits.max_client_ids_per_session = 2;
+    let server = Server::start(faulty(), config).await;
+    let mut large = server.raw("/sync/notes").await;
+    large.send_presence(7, 1, &format!("\"{}\"", "x".repeat(300))).await;
+    assert_eq!(large.close_code().await, CloseCode::TooLarge.code());
+    assert_eq!(server.metrics().limit_reached(Limit::AwarenessBytes).get(), 1);
+    let mut many = server.raw("/sync/notes").await;
+    for id in 1..=3 {
+        many.send_presence(id, 1, "{}").await;
+    }
+    assert_eq!(many.close_code().await, CloseCode::SlowDown.code());
+    assert_eq!(server.metrics().limit_reached(Limit::ClientIds).get(), 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_too_large_is_told_413_and_one_that_never_ends_408_and_both_are_counted() {
+    let mut config = with_tokens();
+    config.http.max_body_bytes = ByteCount::kib(1);
+    config.http.request_timeout = Duration::from_millis(500);
+    let server = Server::start(faulty(), config).await;
+    let admin = minted("root", &[], Duration::from_secs(60), true);
+    let (status, _) = server.ask("POST", "/admin/revocations", &admin, &"x".repeat(2 << 10)).await;
+    assert_eq!(status, 413);
+    server.metric_becomes("confluo_limit_reached_total{setting=\"http.max_body_bytes\"}", 1.0).await;
+    let chunks = "transfer-encoding: chunked\r\n\r\n800\r\n";
+    for (headers, body, status) in
+        [(chunks, "x".repeat(2 << 10), 413), ("content-length: 9\r\n\r\n", String::new(), 408)]
+    {
+        let head = "POST /admin/revocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json";
+        let answer = server.exchange(&format!("{head}\r\nauthorization: Bearer {admin}\r\n{headers}{body}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+    server.metric_becomes("confluo_limit_reached_total{setting=\"http.max_body_bytes\"}", 2.0).await;
+    server.metric_becomes("confluo_limit_reached_total{setting=\"http.request_timeout\"}", 1.0).await;
     server.stop().await;
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use confluo_hub::Limit;
+use confluo_hub::{HubMetrics, Limit};
 use confluo_protocol::ConnectionId;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -24,11 +24,12 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::patient_stream::AnswerNotRead;
 use super::{ClientStream, PatientStream};
 use crate::access::{Door, Standing};
 use crate::config::HttpConfig;
 use crate::documents::Documents;
-use crate::tls::Tls;
+use crate::tls::{HandshakeError, Tls};
 
 /// Pause after a failed accept: out of file descriptors it fails at once, again and again.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -132,11 +133,12 @@ pub async fn serve(
         let connection = Connection { id, peer, standing, _place: Arc::new(place) };
         let span = debug_span!("connection", connection = id.0, %peer);
         let (http, tls, router, until) = (http.clone(), tls.clone(), router.clone(), shutdown.clone());
+        let documents = Arc::clone(documents);
         connections.spawn(
             async move {
-                let stream = handshake(stream, tls.as_deref(), &until).await?;
+                let stream = handshake(stream, tls.as_deref(), documents.metrics(), &until).await?;
                 let stream = PatientStream::new(stream, write_timeout);
-                serve_connection(http, stream, connection, router, until).await;
+                serve_connection(http, stream, connection, router, documents.metrics(), until).await;
                 Some(())
             }
             .instrument(span),
@@ -162,13 +164,21 @@ fn connection_builder(config: &HttpConfig) -> http1::Builder {
 }
 
 /// The stream to speak HTTP over; none if the client did not get that far.
-async fn handshake(stream: TcpStream, tls: Option<&Tls>, until: &CancellationToken) -> Option<ClientStream> {
+async fn handshake(
+    stream: TcpStream,
+    tls: Option<&Tls>,
+    metrics: &HubMetrics,
+    until: &CancellationToken,
+) -> Option<ClientStream> {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "the socket was gone before it was served");
         return None;
     }
     let Some(tls) = tls else { return Some(ClientStream::Plain(stream)) };
     let accepted = until.run_until_cancelled(tls.accept(stream)).await?;
+    if matches!(accepted, Err(HandshakeError::TimedOut)) {
+        metrics.limit_reached(Limit::HandshakeTime).increment();
+    }
     accepted.inspect_err(|error| debug!(%error, "a TLS handshake failed")).ok()
 }
 
@@ -177,6 +187,7 @@ async fn serve_connection(
     stream: PatientStream<ClientStream>,
     connection: Connection,
     router: Router,
+    metrics: &HubMetrics,
     shutdown: CancellationToken,
 ) {
     let service = hyper::service::service_fn(|request| respond(router.clone(), connection.clone(), request));
@@ -192,8 +203,26 @@ async fn serve_connection(
         }
     };
     if let Err(error) = ended {
+        if let Some(limit) = limit_behind(&error) {
+            metrics.limit_reached(limit).increment();
+        }
         debug!(error = &error as &dyn std::error::Error, "the connection ended early");
     }
+}
+
+/// The bound that ended a connection, as far as hyper tells. Of a head that is too large it does not say whether that was
+/// in bytes or in headers.
+fn limit_behind(error: &hyper::Error) -> Option<Limit> {
+    if error.is_parse_too_large() {
+        return Some(Limit::RequestHead);
+    }
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    if let Some(inner) = source.and_then(io::Error::get_ref)
+        && inner.is::<AnswerNotRead>()
+    {
+        return Some(Limit::AnswerTime);
+    }
+    error.is_timeout().then_some(Limit::RequestHeadTime)
 }
 
 fn respond(

@@ -32,6 +32,11 @@ struct Waiting {
     limit: Pin<Box<Sleep>>,
 }
 
+/// The reader of an answer has made it wait for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is not read")]
+pub(super) struct AnswerNotRead;
+
 impl<S> PatientStream<S> {
     pub(super) fn new(inner: S, patience: Duration) -> Self {
         Self { inner, patience, owed: Duration::ZERO, waiting: None }
@@ -55,7 +60,7 @@ impl<S> PatientStream<S> {
                 .waiting
                 .get_or_insert_with(|| Waiting { since: Clock.now(), limit: Box::pin(tokio::time::sleep(left)) });
             ready!(waiting.limit.as_mut().poll(cx));
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not read")));
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, AnswerNotRead)));
         };
         if let Some(waiting) = self.waiting.take() {
             self.owed += Clock.now().saturating_duration_since(waiting.since);

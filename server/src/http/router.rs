@@ -106,6 +106,14 @@ pub(crate) fn too_many_requests() -> Response {
 }
 
 async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let answer = tokio::time::timeout(state.config.http.request_timeout, next.run(request)).await;
-    answer.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response())
+    let limit_reached = |limit| state.documents.metrics().limit_reached(limit).increment();
+    let Ok(answer) = tokio::time::timeout(state.config.http.request_timeout, next.run(request)).await else {
+        limit_reached(Limit::RequestTime);
+        return (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response();
+    };
+    // The one that reads bodies answers so, and no other.
+    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        limit_reached(Limit::RequestBody);
+    }
+    answer
 }

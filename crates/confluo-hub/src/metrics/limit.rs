@@ -5,6 +5,18 @@
 pub enum Limit {
     /// Sockets at once; one more is answered 503.
     Connections,
+    /// The head of a request, in bytes or in headers: which of the two it was is not known.
+    RequestHead,
+    /// Time for the head of a request.
+    RequestHeadTime,
+    /// The body of a request.
+    RequestBody,
+    /// Time for a plain answer.
+    RequestTime,
+    /// Time that the reader of an answer makes it wait.
+    AnswerTime,
+    /// Time for a TLS handshake.
+    HandshakeTime,
     /// Sockets at once of one address.
     ConnectionsPerAddress,
     /// Sessions at once of one user.
@@ -43,8 +55,14 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in their order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::Connections,
+        Self::RequestHead,
+        Self::RequestHeadTime,
+        Self::RequestBody,
+        Self::RequestTime,
+        Self::AnswerTime,
+        Self::HandshakeTime,
         Self::ConnectionsPerAddress,
         Self::ConnectionsPerUser,
         Self::UpgradesPerAddress,
@@ -68,6 +86,12 @@ impl Limit {
     pub fn setting(self) -> &'static str {
         match self {
             Self::Connections => "http.max_connections",
+            Self::RequestHead => "http.max_header_bytes, http.max_headers",
+            Self::RequestHeadTime => "http.header_read_timeout",
+            Self::RequestBody => "http.max_body_bytes",
+            Self::RequestTime => "http.request_timeout",
+            Self::AnswerTime => "http.write_timeout",
+            Self::HandshakeTime => "tls.handshake_timeout",
             Self::ConnectionsPerAddress => "limits.max_connections_per_address",
             Self::ConnectionsPerUser => "limits.max_connections_per_user",
             Self::UpgradesPerAddress => "limits.max_upgrades_per_second",
