@@ -90,7 +90,8 @@ impl Audit {
         }
     }
 
-    /// Counts a refusal that is not written down by itself: strangers could otherwise rotate away what others did.
+    /// Counts a refusal that is not written down by itself: strangers could otherwise rotate away what others did. So are
+    /// those counted that were cut off before anything was known of them.
     pub fn fold(&self) {
         if self.queue.is_some() {
             self.counts.folded.increment();
@@ -99,12 +100,16 @@ impl Audit {
 
     /// Writes a refusal down, and before it how many were only counted since the last one.
     pub fn record_after_folded(&self, event: &AuditEvent<'_>) {
+        self.record_folded();
+        self.record(event);
+    }
+
+    fn record_folded(&self) {
         let folded = self.counts.folded.get();
         let refusals = folded.saturating_sub(self.counts.folded_written.swap(folded, Ordering::Relaxed));
         if refusals > 0 {
             self.record(&AuditEvent::Folded { refusals });
         }
-        self.record(event);
     }
 
     /// What became of events.
@@ -112,9 +117,10 @@ impl Audit {
         &self.counts
     }
 
-    /// Waits until everything that was recorded before has been written, or could not be. Blocks.
+    /// Waits until everything that was recorded or counted before has been written, or could not be. Blocks.
     pub fn finish(&self) {
         let Some(queue) = &self.queue else { return };
+        self.record_folded();
         let (done, written) = sync_channel(1);
         if queue.send(Entry::Finish(done)).is_ok() {
             // It answers, or has ended.

@@ -44,6 +44,16 @@ fn token_for(user: &str, grants: &[(&str, Access)], lifetime: Duration) -> Strin
 }
 
 pub(crate) fn minted(user: &str, grants: &[(&str, Access)], lifetime: Duration, is_admin: bool) -> String {
+    minted_at(UnixTime::from(Clock.wall()), user, grants, lifetime, is_admin)
+}
+
+pub(crate) fn minted_at(
+    issued_at: UnixTime,
+    user: &str,
+    grants: &[(&str, Access)],
+    lifetime: Duration,
+    is_admin: bool,
+) -> String {
     let config = with_tokens().auth;
     let request = MintRequest {
         user: user.to_owned(),
@@ -55,7 +65,7 @@ pub(crate) fn minted(user: &str, grants: &[(&str, Access)], lifetime: Duration, 
         token_id: Some(format!("token of {user}")),
     };
     let key = config.signing_key(None, |_| unreachable!("the secret stands in the configuration")).unwrap();
-    mint(&config, &key, &request, UnixTime::from(Clock.wall())).unwrap().reveal().to_owned()
+    mint(&config, &key, &request, issued_at).unwrap().reveal().to_owned()
 }
 
 pub(crate) fn token(user: &str, access: Access) -> String {
@@ -134,6 +144,7 @@ async fn au1_a_silent_stranger_is_closed() {
     let mut raw = server.raw("/sync/team/notes").await;
     assert_eq!(refusal(&mut raw).await, ("a token is needed".to_owned(), CloseCode::Unauthorised.code()));
     assert_eq!(server.metrics().sessions_joined.get(), 0);
+    assert_eq!(server.metrics().limit_reached(Limit::TokenTimeout).get(), 1);
     server.stop().await;
 }
 
@@ -170,7 +181,6 @@ async fn au3_ad5_each_refusal_is_an_open_socket_that_closes_with_its_code_and_it
     }
     server.is_empty().await;
     assert_eq!(server.metrics().sessions_joined.get(), 0);
-    assert_eq!(server.metrics().limit_reached(Limit::TokenTimeout).get(), 1);
     server.stop().await;
 }
 
@@ -305,6 +315,8 @@ async fn only_an_admin_revokes() {
     let ada = token("ada", Access::Write);
     let user = r#"{"user":"ada"}"#;
     for (method, token, body, status) in [
+        ("PUT", "nonsense", user, 401),
+        ("PUT", &*admin, user, 405),
         ("POST", "nonsense", user, 401),
         ("POST", "", user, 401),
         ("POST", &*ada, user, 403),
@@ -319,6 +331,49 @@ async fn only_an_admin_revokes() {
         assert_eq!(answered, status, "{method} {body}: {answer}");
         assert!(!answer.contains("ada"), "nothing is revoked: {answer}");
     }
+    // What a page could make a browser send does not count here.
+    for headers in [
+        format!("sec-websocket-protocol: confluo.token.{admin}"),
+        format!("cookie: session={admin}"),
+        format!("authorization: Bearer {ada}\r\nsec-websocket-protocol: confluo.token.{admin}"),
+    ] {
+        let request = format!("GET /admin/revocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n\r\n");
+        let answer = server.exchange(&request).await;
+        assert!(answer.starts_with("HTTP/1.1 401") || answer.starts_with("HTTP/1.1 403"), "{headers}: {answer}");
+    }
+    server.stop().await;
+}
+
+/// The admin's own token too: with a fresh one it is taken back.
+#[tokio::test(flavor = "multi_thread")]
+async fn au5_all_that_was_issued_before_ends_for_everybody_and_what_is_issued_later_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = with_tokens();
+    config.server.data_dir = folder.path().to_owned();
+    (config.auth.leeway, config.auth.expiry_grace) = (Duration::from_secs(10), Duration::from_secs(10));
+    let server = Server::start(faulty(), config).await;
+    let now = UnixTime::from(Clock.wall());
+    let issued = |user, ahead, is_admin| {
+        let at = now.plus(Duration::from_secs(ahead));
+        minted_at(at, user, &[("team/*", Access::Write)], Duration::from_secs(3600), is_admin)
+    };
+    let target = |token: &str| format!("/sync/team/notes?token={token}");
+    let (ada, bob, admin) = (issued("ada", 0, false), issued("bob", 0, false), issued("root", 0, true));
+    let (mut one, mut other) = (server.raw(&target(&ada)).await, server.raw(&target(&bob)).await);
+    is_let_in(&mut one).await;
+    is_let_in(&mut other).await;
+    let request = json!({"issued_until": now.0}).to_string();
+    let answer = server.ask("POST", "/admin/revocations", &admin, &request).await;
+    assert_eq!(answer, (200, r#"{"sessions_ended":2}"#.to_owned()));
+    for raw in [&mut one, &mut other] {
+        assert_eq!(raw.close_code().await, CloseCode::Unauthorised.code());
+    }
+    assert_eq!(refusal(&mut server.raw(&target(&ada)).await).await.0, "the token was revoked");
+    assert_eq!(server.ask("GET", "/admin/revocations", &admin, "").await.0, 401);
+    is_let_in(&mut server.raw(&target(&issued("ada", 9, false))).await).await;
+    let answer = server.ask("DELETE", "/admin/revocations", &issued("root", 9, true), &request).await;
+    assert_eq!(answer, (200, r#"{"was_revoked":true}"#.to_owned()));
+    is_let_in(&mut server.raw(&target(&bob)).await).await;
     server.stop().await;
 }
 

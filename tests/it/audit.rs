@@ -1,12 +1,18 @@
 //! What the audit log of a whole server says, and what it never says.
 
+use std::time::Duration;
+
 use confluo::config::AuditOutput;
+use confluo_hub::Limit;
 use confluo_protocol::{Access, CloseCode};
+use confluo_ws::Incoming;
 use serde_json::Value;
+use tokio::net::TcpStream;
 
 use crate::{
     access::{is_let_in, minted, refusal, token, with_tokens},
-    harness::{Server, add, faulty, quick, soon},
+    crowds::{count, counted},
+    harness::{Server, add, faulty, quick, soon, until},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +22,7 @@ async fn it_says_who_came_wrote_left_was_refused_and_was_revoked_and_never_a_tok
     config.server.data_dir = folder.path().to_owned();
     config.audit.output = AuditOutput::File;
     let server = Server::start(faulty(), config).await;
-    let (ada, admin) = (token("ada", Access::Write), minted("root", &[], std::time::Duration::from_secs(60), true));
+    let (ada, admin) = (token("ada", Access::Write), minted("root", &[], Duration::from_secs(60), true));
     let mut config = server.client_config("team/notes");
     config.token = Some(confluo_client::Token(ada.clone()));
     let client = confluo_client::Client::connect(config);
@@ -35,6 +41,10 @@ async fn it_says_who_came_wrote_left_was_refused_and_was_revoked_and_never_a_tok
     assert_eq!(raw.close_code().await, CloseCode::Unauthorised.code());
     server.ask("DELETE", "/admin/revocations", &admin, r#"{"user":"ada"}"#).await;
     server.ask("GET", "/admin/revocations", &ada, "").await;
+    server.ask("PUT", "/admin/revocations", &admin, "").await;
+    server.ask("OPTIONS", "/admin/revocations", "", "").await;
+    server.ask("GET", "/admin/", "", "").await;
+    server.ask("GET", "/admin/documents?token=nonsense", "", "").await;
     server.stop().await;
 
     let text = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
@@ -59,6 +69,10 @@ async fn it_says_who_came_wrote_left_was_refused_and_was_revoked_and_never_a_tok
     has(serde_json::json!({"event": "reinstated", "by": "root", "user": "ada", "was_revoked": true}));
     has(serde_json::json!({"event": "admin", "by": "root", "method": "POST", "status": 200, "address": at}));
     has(serde_json::json!({"event": "admin", "method": "GET", "path": "/admin/revocations", "status": 403}));
+    has(serde_json::json!({"event": "admin", "by": "root", "method": "PUT", "status": 405}));
+    has(serde_json::json!({"event": "admin", "method": "OPTIONS", "path": "/admin/revocations", "status": 401}));
+    has(serde_json::json!({"event": "admin", "method": "GET", "path": "/admin/", "status": 404}));
+    has(serde_json::json!({"event": "admin", "method": "GET", "path": "/admin/documents", "status": 404}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,4 +113,54 @@ async fn strangers_cannot_fill_it() {
     let lines = text.lines().filter(|line| !line.contains("\"folded\"")).count();
     assert!(counted >= 100, "of 200 only {counted} were folded");
     assert_eq!(lines + counted, 200, "every refusal is there or counted");
+}
+
+/// Every event's number of refusals: one, or as many as a line says that it stands for.
+fn refusals(text: &str) -> u64 {
+    let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["event"] != "admin").map(|line| line["refusals"].as_u64().unwrap_or(1)).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_cut_off_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = counted(with_tokens());
+    config.server.data_dir = folder.path().to_owned();
+    config.audit.output = AuditOutput::File;
+    config.limits.max_connections_per_address = 2;
+    config.limits.max_refused_per_address = 1;
+    config.sessions.rejection_delay = Duration::from_secs(20);
+    let server = Server::start(faulty(), config).await;
+    let target = "/sync/team/notes?token=nonsense";
+    let told = server.raw(target).await;
+    let (text, written) = (|| std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap(), 1);
+    until("the first is written down, and being told", || refusals(&text()) == written).await;
+    // The second of the two sockets that its address may have: it may not even be told.
+    let mut cut_off = server.raw(target).await;
+    let end = soon(cut_off.socket.receive()).await;
+    assert!(matches!(end, Err(_) | Ok(Incoming::Closed(None))), "{end:?}");
+    let held = TcpStream::connect(server.address).await.unwrap();
+    let answer = server.exchange("").await;
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    assert_eq!(count(&server, Limit::RefusedPerAddress), 2);
+    until("both are counted", || server.door.audit().counts().folded.get() == 2).await;
+    drop((told, held));
+    server.shutdown.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_finds_no_place_at_all_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = with_tokens();
+    config.server.data_dir = folder.path().to_owned();
+    config.audit.output = AuditOutput::File;
+    config.http.max_connections = 1;
+    let server = Server::start(faulty(), config).await;
+    let held = TcpStream::connect(server.address).await.unwrap();
+    let answer = server.exchange("").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert_eq!(count(&server, Limit::Connections), 1);
+    drop(held);
+    server.stop().await;
+    assert_eq!(refusals(&std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap()), 1);
 }

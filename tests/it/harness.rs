@@ -67,6 +67,7 @@ pub(crate) fn name(document: &str) -> DocumentName {
 /// A server between its start and its stop.
 pub(crate) struct Server {
     pub(crate) hub: Hub,
+    pub(crate) door: Arc<Door>,
     pub(crate) address: SocketAddr,
     pub(crate) shutdown: CancellationToken,
     running: TaskTracker,
@@ -76,9 +77,10 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start(store: Arc<dyn DocumentStore>, config: Config) -> Self {
         let hub = Hub::start(config.hub(), store).unwrap();
+        let door = Arc::new(Door::open(&config).unwrap());
         let documents = LiveDocuments::new(
             hub.clone(),
-            Arc::new(Door::open(&config).unwrap()),
+            Arc::clone(&door),
             config.socket_limits(),
             config.limits.max_inbound_bytes.as_usize(),
             config.shutdown.window,
@@ -92,7 +94,7 @@ impl Server {
         let serving = server::run(listener, Arc::new(config), documents, shutdown.clone());
         running.spawn(async move { tell.send(serving.await) });
         running.close();
-        Self { hub, address, shutdown, running, drained }
+        Self { hub, door, address, shutdown, running, drained }
     }
 
     pub(crate) fn metrics(&self) -> &HubMetrics {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use confluo_auth::{
     AuthConfig, AuthConfigError, AuthMode, Credentials, Identity, KeySet, MAX_TOKEN_BYTES, OriginPolicy, Revocation,
-    Token, TokenError, TokenSources, TrustedProxies, UnixTime, Verifier,
+    Token, TokenError, TokenSource, TokenSources, TrustedProxies, UnixTime, Verifier,
 };
 use confluo_hub::{Clock, Expulsion};
 use confluo_protocol::{Access, CloseCode, DocumentName, UserId};
@@ -173,6 +173,7 @@ impl Door {
     /// Which admin a request comes from. Only `Authorization` counts: no page can make a browser send it.
     pub async fn admin(&self, headers: &HeaderMap) -> Result<UserId, Expulsion> {
         let found = TokenSources::default().find(headers, None).map_err(|error| unauthorised(&error))?;
+        let found = found.filter(|(_, source)| *source == TokenSource::Authorization);
         let (token, _) = found.ok_or_else(|| unauthorised(&TokenError::Missing))?;
         let identity = self.identify(&token).await?;
         if identity.is_admin { Ok(identity.user) } else { Err(forbidden("the token has no admin role")) }

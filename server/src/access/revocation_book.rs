@@ -1,7 +1,8 @@
 //! The revocations in force, and the file that they survive a restart in.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -93,7 +94,9 @@ impl RevocationBook {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         let draft = self.path.with_extension("json.new");
-        let mut file = File::create(&draft)?;
+        // It tells who may not come, and whoever can change it lets them in: for its owner alone, also if a draft was left.
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(json.as_bytes())?;
         file.sync_all()?;
         fs::rename(&draft, &self.path)?;
@@ -140,5 +143,16 @@ mod tests {
         // A pipe cannot be synced, so the change is refused, and is not in force.
         assert!(matches!(change.join().unwrap(), Err(ChangeError::Unwritten(_))));
         assert!(!book.to_json().contains("ada"));
+    }
+
+    #[test]
+    fn the_book_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        // As an earlier build may have left it.
+        fs::write(folder.path().join("revocations.json.new"), "").unwrap();
+        let book = RevocationBook::open(folder.path()).unwrap();
+        book.change(|revocations| revocations.revoke(Revocation::User(UserId("ada".into())), UnixTime(1))).unwrap();
+        let mode = fs::metadata(folder.path().join(FILE_NAME)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 }

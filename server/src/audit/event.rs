@@ -30,7 +30,7 @@ pub enum AuditEvent<'a> {
         #[serde(flatten)]
         why: Why<'a>,
     },
-    /// So many more were refused, or tried the admin endpoint, since the last line that says so.
+    /// So many more were refused or cut off, or tried the admin endpoint, since the last line that says so.
     Folded {
         /// How many.
         refusals: u64,
@@ -70,7 +70,7 @@ pub enum AuditEvent<'a> {
         /// Whether it had been revoked.
         was_revoked: bool,
     },
-    /// The admin endpoint was used, or somebody tried to.
+    /// Something was asked for under `/admin/`.
     Admin {
         /// From where.
         address: Option<IpAddr>,
@@ -79,7 +79,7 @@ pub enum AuditEvent<'a> {
         by: Option<&'a str>,
         /// The method of the request.
         method: &'a str,
-        /// Its path.
+        /// The beginning of its path.
         path: &'a str,
         /// The answer.
         status: u16,

@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use confluo_protocol::{ConnectionId, DocumentName, UserId};
 
@@ -37,7 +38,9 @@ fn an_event_is_one_line_of_json() {
     let audit = Audit::open(&config(folder.path()), folder.path()).unwrap();
     record(&audit, 7);
     audit.finish();
-    let text = fs::read_to_string(folder.path().join("log/audit.jsonl")).unwrap();
+    let file = folder.path().join("log/audit.jsonl");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "for its owner alone");
+    let text = fs::read_to_string(file).unwrap();
     let (time, rest) = text.split_once(r#"Z","#).unwrap();
     assert!(time.starts_with(r#"{"time":"20"#), "{text}");
     let fields =

@@ -97,6 +97,7 @@ impl Documents for LiveDocuments {
             Err(TurnedAway::Told(limit, passage)) => (passage, Some(limit)),
             Err(TurnedAway::CutOff(limit)) => {
                 self.hub.metrics().limit_reached(limit).increment();
+                self.door.audit().fold();
                 return too_many_requests();
             }
         };

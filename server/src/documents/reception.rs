@@ -89,7 +89,10 @@ impl Reception {
     ) {
         match self.door.refusal_place(self.client.address) {
             Ok(_place) => self.tell(socket, document, refusal).await,
-            Err(limit) => self.count(limit),
+            Err(limit) => {
+                self.count(limit);
+                self.door.audit().fold();
+            }
         }
     }
 

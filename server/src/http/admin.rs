@@ -17,6 +17,9 @@ use super::{AppState, Connection};
 use crate::access::{ChangeError, Door};
 use crate::audit::AuditEvent;
 
+/// How much of a path is written down: more than any that there is.
+const MAX_PATH_WRITTEN: usize = 100;
+
 /// What is revoked: a user, a token, or what was issued until a second, of one user or of all.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -54,18 +57,40 @@ pub(super) struct Admin {
     user: UserId,
 }
 
-/// Before anything else of a request is read: whether an admin sent it. Each use, and each try, is written down.
-pub(super) async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let Some(door) = state.documents.door() else { return StatusCode::NOT_FOUND.into_response() };
+/// Every request below `/admin/` is written down, whatever its method and its answer: each use, and each try. But not what
+/// turned out to be a document's, or was only counted, as there were too many requests.
+pub(super) async fn write_down(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_admins = path.strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let Some(door) = state.documents.door().filter(|_| is_admins) else { return next.run(request).await };
     let peer = request.extensions().get::<Connection>().map(|connection| connection.peer.ip());
     let address = peer.map(|peer| door.client_address(peer, request.headers()));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let admin = door.admin(request.headers()).await;
-    let by = admin.as_ref().ok().cloned();
-    let response = match admin {
+    let path: String = path.chars().take(MAX_PATH_WRITTEN).collect();
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    if matches!(response.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::TOO_MANY_REQUESTS) {
+        return response;
+    }
+    let by = response.extensions().get::<Admin>().map(|admin| &*admin.user.0);
+    let (method, status) = (method.as_str(), response.status().as_u16());
+    let event = AuditEvent::Admin { address, by, method, path: &path, status };
+    match address.filter(|_| by.is_none()) {
+        Some(stranger) => door.record_refusal(stranger, &event),
+        None => door.audit().record(&event),
+    }
+    response
+}
+
+/// Before anything else of a request is read: whether an admin sent it.
+pub(super) async fn admit(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let Some(door) = state.documents.door() else { return StatusCode::NOT_FOUND.into_response() };
+    match door.admin(request.headers()).await {
         Ok(user) => {
-            request.extensions_mut().insert(Admin { door: Arc::clone(&door), user });
-            next.run(request).await
+            let admin = Admin { door, user };
+            request.extensions_mut().insert(admin.clone());
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(admin);
+            response
         }
         Err(refusal) => {
             let status = match refusal.code {
@@ -74,15 +99,7 @@ pub(super) async fn admit(State(state): State<AppState>, mut request: Request, n
             };
             (status, format!("{}\n", refusal.reason)).into_response()
         }
-    };
-    let by = by.as_ref().map(|user| &*user.0);
-    let (method, status) = (method.as_str(), response.status().as_u16());
-    let event = AuditEvent::Admin { address, by, method, path: &path, status };
-    match address.filter(|_| by.is_none()) {
-        Some(stranger) => door.record_refusal(stranger, &event),
-        None => door.audit().record(&event),
     }
-    response
 }
 
 /// GET: all of them, as they are stored.

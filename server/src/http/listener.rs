@@ -88,7 +88,12 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) {
     let door = documents.door();
-    let limit_reached = |limit| documents.metrics().limit_reached(limit).increment();
+    let cut_off = |limit| {
+        documents.metrics().limit_reached(limit).increment();
+        if let Some(door) = &door {
+            door.audit().fold();
+        }
+    };
     let places = Arc::new(Semaphore::new(config.max_connections as usize));
     let http = connection_builder(config);
     let write_timeout = config.write_timeout;
@@ -117,14 +122,14 @@ pub async fn serve(
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             debug!(%peer, "refused a connection: http.max_connections is reached");
-            limit_reached(Limit::Connections);
+            cut_off(Limit::Connections);
             tell(&stream, OVER_CAPACITY);
             continue;
         };
         let standing = match arrive(door.as_deref(), peer) {
             Ok(standing) => standing,
             Err(limit) => {
-                limit_reached(limit);
+                cut_off(limit);
                 tell(&stream, TOO_MANY);
                 continue;
             }

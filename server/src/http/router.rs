@@ -41,12 +41,14 @@ pub fn router(state: AppState) -> Router {
             get(admin::list)
                 .post(admin::revoke)
                 .delete(admin::reinstate)
-                .route_layer(middleware::from_fn_with_state(state.clone(), admin::admit)),
+                // For every method, so that only an admin is told which there are.
+                .layer(middleware::from_fn_with_state(state.clone(), admin::admit)),
         )
         .fallback(document_or_app)
         .layer(body_limit)
         .layer(middleware::from_fn_with_state(state.clone(), turn_away))
         .layer(middleware::from_fn_with_state(state.clone(), limit_time))
+        .layer(middleware::from_fn_with_state(state.clone(), admin::write_down))
         .layer(middleware::from_fn(request_span::trace_request))
         .with_state(state)
 }
@@ -73,6 +75,9 @@ async fn turn_away(State(state): State<AppState>, request: Request, next: Next) 
     let standing = request.extensions().get::<Connection>().and_then(|connection| connection.standing.as_deref());
     let limit_reached = |limit| {
         state.documents.metrics().limit_reached(limit).increment();
+        if let Some(door) = state.documents.door() {
+            door.audit().fold();
+        }
         too_many_requests()
     };
     // On a route that is no document the headers say nothing, and must not be a way round this.
