@@ -94,7 +94,7 @@ impl Config {
     fn validate(&self, problems: &mut Problems) {
         self.server.validate(problems);
         self.tls.validate(problems);
-        auth::validate(&self.auth, self.server.listen, problems);
+        auth::validate(&self.auth, self.server.listen, &self.trusted_proxies, problems);
         self.http.validate(problems);
         self.limits.validate(problems);
         self.store.validate(problems);

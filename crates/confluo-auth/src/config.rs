@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 pub use keys::{JwksSource, KeyConfig, Secret, SecretEncoding};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClaimMapping, GrantedAccess, Grants, GrantsError, KeyError};
+use crate::{ClaimMapping, GrantedAccess, Grants, GrantsError, KeyError, TrustedProxies};
 
 /// What `auth.unprotected` must say, word for word, for a server without tokens to listen beyond loopback.
 pub const UNPROTECTED_WORDS: &str = "anyone may read and change every document";
@@ -116,6 +116,12 @@ pub enum AuthConfigError {
         /// The first address that is not loopback.
         address: IpAddr,
     },
+    /// A server without tokens would be open to whoever a proxy lets through.
+    #[error(
+        "auth.mode = \"none\" lets everyone in, and trusted_proxies.networks says that others come through a proxy; set \
+         auth.mode = \"token\" and a key, or auth.unprotected = \"{UNPROTECTED_WORDS}\""
+    )]
+    ExposedByProxy,
     /// The words are other words.
     #[error("auth.unprotected must be exactly \"{UNPROTECTED_WORDS}\", or absent")]
     WrongWords,
@@ -253,15 +259,20 @@ impl AuthConfig {
         check("auth.max_token_lifetime", lifetime, lifetime >= Duration::from_secs(1), "1s or more is allowed")
     }
 
-    /// Refuses `mode = "none"` on an address that others can reach, unless the operator wrote [`UNPROTECTED_WORDS`].
-    /// Call it with the addresses that the server is about to listen on. It cannot know of a proxy on this machine that
-    /// opens loopback to the world.
-    pub fn check_exposure(&self, listens_on: impl IntoIterator<Item = IpAddr>) -> Result<(), AuthConfigError> {
+    /// Refuses `mode = "none"` on an address that others can reach, or behind a proxy that is named, unless the operator
+    /// wrote [`UNPROTECTED_WORDS`]. Call it with the addresses that the server is about to listen on. It cannot know of a
+    /// proxy on this machine that opens loopback to the world and is not named.
+    pub fn check_exposure(
+        &self,
+        listens_on: impl IntoIterator<Item = IpAddr>,
+        proxies: &TrustedProxies,
+    ) -> Result<(), AuthConfigError> {
         if self.mode == AuthMode::Token || self.unprotected.as_deref() == Some(UNPROTECTED_WORDS) {
             return Ok(());
         }
         match listens_on.into_iter().find(|address| !address.to_canonical().is_loopback()) {
             Some(address) => Err(AuthConfigError::Exposed { address }),
+            None if !proxies.networks.is_empty() => Err(AuthConfigError::ExposedByProxy),
             None => Ok(()),
         }
     }

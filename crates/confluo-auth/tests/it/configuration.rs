@@ -2,7 +2,7 @@
 
 use std::{io, net::IpAddr};
 
-use confluo_auth::{AuthConfig, AuthMode, Secret, UNPROTECTED_WORDS};
+use confluo_auth::{AuthConfig, AuthMode, Secret, TrustedProxies, UNPROTECTED_WORDS};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -98,7 +98,8 @@ fn unknown_settings_and_values_name_themselves() {
 fn without_tokens_only_loopback_is_allowed_unless_said_in_words() {
     let check = |text: &str, addresses: &[&str], allowed: bool| {
         let addresses = addresses.iter().map(|address| address.parse::<IpAddr>().unwrap());
-        let result = parse(text).check_exposure(addresses);
+        let proxies = TrustedProxies::default();
+        let result = parse(text).check_exposure(addresses, &proxies);
         assert_eq!(result.is_ok(), allowed, "{text}: {result:?}");
     };
     let words = format!("unprotected = '{UNPROTECTED_WORDS}'");
@@ -109,6 +110,11 @@ fn without_tokens_only_loopback_is_allowed_unless_said_in_words() {
     check(&words, &["0.0.0.0"], true);
     check("unprotected = 'yes'", &["0.0.0.0"], false);
     check("mode = 'token'", &["0.0.0.0"], true);
+    let proxies: TrustedProxies = toml::from_str("networks = ['127.0.0.1']").unwrap();
+    for (text, is_allowed) in [("", false), (&*words, true), ("mode = 'token'", true)] {
+        let result = parse(text).check_exposure(["127.0.0.1".parse().unwrap()], &proxies);
+        assert_eq!(result.is_ok(), is_allowed, "{text} behind a proxy: {result:?}");
+    }
 }
 
 #[test]

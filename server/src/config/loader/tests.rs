@@ -133,6 +133,13 @@ fn without_tokens_a_server_listens_on_loopback_or_is_told_in_words_to_do_otherwi
     check_refused(&format!("{open}[auth]\nunprotected = \"yes\""), &[], &["auth.unprotected must be exactly"]);
     let words = format!("{open}[auth]\nunprotected = \"{}\"", confluo_auth::UNPROTECTED_WORDS);
     load(&words, &[]).unwrap();
+    let proxied = "[trusted_proxies]\nnetworks = [\"127.0.0.1\"]\n";
+    check_refused(
+        proxied,
+        &[],
+        &["auth.mode", "trusted_proxies.networks", "anyone may read and change every document"],
+    );
+    load(&format!("{proxied}[auth]\nunprotected = \"{}\"", confluo_auth::UNPROTECTED_WORDS), &[]).unwrap();
     let key = "{ algorithm = \"HS256\", secret = \"a secret of thirty-two bytes or more\" }";
     let tokens =
         format!("{open}[auth]\nmode = \"token\"\nkeys = [{key}]\n[auth.default_grants]\n\"public/*\" = \"read\"");
