@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{ByteCount, Problems};
 
+/// What a message may hold beside a whole document: its types, the document's length, and room to spare.
+const BESIDE_DOCUMENT: ByteCount = ByteCount::kib(1);
+
 /// What one client, user, address or document may take.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// The longest message of a session; beyond it 4413. At least `max_document_bytes`.
+    /// The longest message of a session; beyond it 4413. At least 1 KiB more than `max_document_bytes`.
     pub max_message_bytes: ByteCount,
     /// Messages that one session may send in a second in the long run, awareness not counted; beyond it 4529.
     pub max_messages_per_second: u32,
@@ -64,10 +67,11 @@ impl LimitsConfig {
         let content = ByteCount::kib(64)..=ByteCount::gib(1);
         problems.check_range("limits.max_message_bytes", &self.max_message_bytes, &content);
         problems.check_range("limits.max_document_bytes", &self.max_document_bytes, &content);
-        problems.check("limits.max_message_bytes", self.max_message_bytes >= self.max_document_bytes, || {
+        let least = self.max_document_bytes.as_u64().saturating_add(BESIDE_DOCUMENT.as_u64());
+        problems.check("limits.max_message_bytes", self.max_message_bytes.as_u64() >= least, || {
             format!(
-                "\"{}\" is less than limits.max_document_bytes (\"{}\"), so a client that holds a whole document could \
-                 never send it; raise this one or lower that one",
+                "\"{}\" is less than limits.max_document_bytes (\"{}\") and \"{BESIDE_DOCUMENT}\" beside it, so a client \
+                 that holds a whole document could never send it; raise this one or lower that one",
                 self.max_message_bytes, self.max_document_bytes
             )
         });

@@ -114,6 +114,10 @@ fn every_unknown_setting_and_every_wrong_value_is_named_in_one_pass() {
 fn a_message_limit_below_the_document_limit_is_refused() {
     let file = "[limits]\nmax_message_bytes = \"10 MiB\"\nmax_document_bytes = \"20 MiB\"";
     check_refused(file, &[], &["limits.max_message_bytes (from", "\"20 MiB\"", "could never send it"]);
+    let equal = "[limits]\nmax_message_bytes = \"20 MiB\"\nmax_document_bytes = \"20 MiB\"";
+    check_refused(equal, &[], &["limits.max_message_bytes (from", "1 KiB", "could never send it"]);
+    let enough = "[limits]\nmax_message_bytes = 20972544\nmax_document_bytes = \"20 MiB\"";
+    load(enough, &[]).unwrap();
 }
 
 #[test]
