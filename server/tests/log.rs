@@ -247,3 +247,27 @@ fn the_name_of_a_document_forges_no_fields_of_a_log_line() {
         assert_eq!(forged, None, "every field is quoted");
     }
 }
+
+#[test]
+fn a_malformed_message_is_told_once_with_whose_it_was_and_none_of_its_content() {
+    let served = Served::start();
+    let address: SocketAddr =
+        served.wait_for("the address", |event| event["address"].as_str().map(|text| text.parse().unwrap()));
+    let minted = confluo(served.folder.path(), &["token", "--user", "ann", "--write", "notes"]).output().unwrap();
+    let token = format!("?token={}", String::from_utf8(minted.stdout).unwrap().trim());
+    let mut stream = visit(address, &token, "", &[]);
+    // A length that reaches beyond its frame.
+    stream.write_all(&frame(b"\x00\x02\x7fhunter2")).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+    let is_it = |event: &serde_json::Value| event["level"] == "INFO" && event["code"] == 4400;
+    served.wait_for("the malformed message", |event| is_it(event).then_some(()));
+    let events = served.events();
+    let [told] = &events.iter().filter(|event| is_it(event)).collect::<Vec<_>>()[..] else {
+        panic!("more than once");
+    };
+    for (field, value) in [("document", "notes"), ("user", "ann"), ("client", "127.0.0.1")] {
+        assert_eq!(told[field], value, "{told}");
+    }
+    assert!(told["connection"].is_u64() && told["reason"].is_string(), "{told}");
+    assert!(!fs::read_to_string(served.folder.path().join("log")).unwrap().contains("hunter2"));
+}

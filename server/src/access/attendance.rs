@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use confluo_hub::{Clock, Expulsion, SessionControl, SessionGate};
-use confluo_protocol::{Access, ConnectionId, DocumentName, UserId};
+use confluo_protocol::{Access, CloseCode, ConnectionId, DocumentName, UserId};
+use tracing::info;
 
 use super::{Door, VisitGuard};
 use crate::audit::{AuditEvent, Who, Why, name_of};
@@ -74,6 +75,18 @@ impl SessionGate for Attendance {
     }
 
     fn ended(&self, by_server: Option<&Expulsion>) {
+        if let Some(Expulsion { code: code @ CloseCode::Malformed, reason }) = by_server {
+            let Client { connection, address, user } = &self.client;
+            info!(
+                code = code.code(),
+                reason = &**reason,
+                document = self.document.as_str(),
+                user = user.as_ref().map(|user| &*user.0),
+                client = %address,
+                connection = connection.0,
+                "a session sent what is not this protocol, and was closed"
+            );
+        }
         let (who, why) = (self.who(), by_server.map(Why::from));
         match why {
             Some(why) if !self.has_joined.load(Ordering::Relaxed) => {
