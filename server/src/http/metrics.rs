@@ -80,7 +80,11 @@ const COUNTERS: &[Named<Counter>] = &[
         "Stored records that were damaged or could not be applied when their document was loaded",
         |hub| &hub.records_set_aside,
     ),
-    ("updates_received", "Sync updates that sessions sent", |hub| &hub.updates_received),
+    (
+        "updates_received",
+        "Updates (step 2 too) of which something was merged, copies of what is known included",
+        |hub| &hub.updates_received,
+    ),
     ("updates_early", "Updates of which a part was early", |hub| &hub.updates_early),
     ("updates_refused", "Updates that were refused", |hub| &hub.updates_refused),
     ("awareness_received", "Awareness messages that sessions sent", |hub| &hub.awareness_received),
