@@ -1,6 +1,7 @@
 //! A stored document while no room is open on it: to look at it, to merge into it, and to carry it in and out.
 
 mod describe;
+mod markup;
 
 use std::panic::catch_unwind;
 
@@ -11,7 +12,7 @@ use confluo_protocol::{
 };
 use serde_json::Value;
 use yrs::{
-    Doc, GetString, Map, MapRef, Out, ReadTxn, Snapshot, StateVector, Transact, Update, XmlFragmentRef,
+    Doc, Map, MapRef, Out, ReadTxn, Snapshot, StateVector, Transact, Update,
     branch::BranchPtr,
     updates::{decoder::Decode, encoder::Encode},
 };
@@ -197,11 +198,7 @@ impl Inspection {
                 let runs = json["$text"].as_array().into_iter().flatten();
                 runs.map(|run| run["insert"].as_str().unwrap_or("\u{fffc}")).collect()
             }
-            // Its depth was measured by the description.
-            RootKind::Xml => self.document.look(|doc| {
-                let fragment: XmlFragmentRef = doc.get_or_insert_xml_fragment(name);
-                fragment.get_string(&doc.transact())
-            })?,
+            RootKind::Xml => markup::markup(&json),
             RootKind::Map | RootKind::Array => format!("{json:#}"),
         })
     }
