@@ -127,6 +127,12 @@ fn au_ss_nobody_sees_what_was_not_permitted_and_nothing_permitted_is_lost() {
     run(seeds(0..600), simulate_access);
 }
 
+/// Seed 864: who left is revoked while what it sent before still waits for the disk.
+#[test]
+fn au5_what_waits_of_who_has_left_and_is_revoked_is_not_taken() {
+    simulate_access(864);
+}
+
 #[test]
 fn aw_everyone_sees_everyone_after_any_trouble() {
     run(seeds(0..120), assert_presence);

@@ -35,7 +35,7 @@ pub struct Network {
     last_session: u64,
     /// What each client's token says; `None` while it is revoked.
     grants: Vec<Option<Access>>,
-    /// Each client's sessions, those included that it has given up and the server has not.
+    /// Each client's sessions, those included that it has given up and the server has not, or that have left.
     sessions: Vec<Vec<SessionId>>,
     /// What clients had sent in sessions that they gave up: it arrives late, or with a crash never.
     late_mail: Vec<LateMail>,
@@ -45,7 +45,6 @@ pub struct Network {
 
 /// What a client had sent in a session that it has given up. The end of the session follows behind the last of it.
 struct LateMail {
-    client: usize,
     session: SessionId,
     messages: VecDeque<Message>,
 }
@@ -209,7 +208,7 @@ impl Network {
             Some(session) if self.clients[client].is_cut_off => {
                 // The client gives up first; the server has not heard of it, and keeps the old session half-open.
                 let messages = self.clients[client].take_outgoing(usize::MAX).into();
-                self.late_mail.push(LateMail { client, session, messages });
+                self.late_mail.push(LateMail { session, messages });
                 self.clients[client].disconnect();
                 self.connect(client);
             }
@@ -234,8 +233,8 @@ impl Network {
             return;
         }
         let one = self.rng.random_range(0..self.late_mail.len());
-        let LateMail { client, session, messages } = &mut self.late_mail[one];
-        let (client, session) = (*client, *session);
+        let LateMail { session, messages } = &mut self.late_mail[one];
+        let session = *session;
         let count = self.rng.random_range(0..=messages.len());
         let messages_left = messages.len() - count;
         let arriving: Vec<_> = messages.drain(..count).collect();
@@ -243,7 +242,6 @@ impl Network {
         self.server.receive(self.now, session, arriving);
         if messages_left == 0 {
             self.late_mail.swap_remove(one);
-            self.sessions[client].retain(|&open| open != session);
             self.server.leave(self.now, session);
         }
     }
