@@ -146,13 +146,14 @@ impl<E: Engine> EngineStore<E> {
 
     fn entry(&self, name: &DocumentName) -> Result<Option<Entry>, StoreError> {
         let key = keys::catalogue(name.as_str());
-        let Some(sealed) = self.engine.get(&key)? else { return Ok(None) };
+        let sealed = self.engine.get(&key).map_err(|error| StoreError::from(error).within(name))?;
+        let Some(sealed) = sealed else { return Ok(None) };
         Entry::decode(&key, &sealed).map(Some).map_err(|error| unreadable(error, name, "the catalogue entry"))
     }
 
     fn head(&self, name: &DocumentName, entry: &Entry) -> Result<Head, StoreError> {
         let key = keys::head(entry.number);
-        let sealed = self.engine.get(&key)?.unwrap_or_default();
+        let sealed = self.engine.get(&key).map_err(|error| StoreError::from(error).within(name))?.unwrap_or_default();
         Head::decode(&key, &sealed).map_err(|error| unreadable(error, name, "the head"))
     }
 }

@@ -1,9 +1,13 @@
 //! Records, heads and snapshots that are damaged, gone or newer are named; the rest of the document, and of the store, opens.
 
+use std::{ops::ControlFlow, sync::Mutex};
+
 use confluo_protocol::Seq;
 use confluo_store::{
-    Batch, DocumentStore, Engine, EngineStore, MemoryEngine, SetAside, SetAsideReason, StoreError, StoreStats,
+    Batch, DocumentStore, Engine, EngineError, EngineStore, MemoryEngine, SetAside, SetAsideReason, StoreError,
+    StoreStats,
     contract::{append, expected, name, snapshot},
+    engine::Visit,
     keys::{self, DocumentNumber},
     value,
     watermark::Watermark,
@@ -101,6 +105,84 @@ fn a_head_that_was_turned_back_is_an_error() {
     let old = value::Head { seq: Seq(8), generation: 1, through: Seq(4) }.encode(&key);
     change(&store, key, Some(old));
     assert!(matches!(store.load(&name("a")), Err(StoreError::Corrupt { seq: Some(Seq(9)), .. })));
+}
+
+/// A map of which some keys lie in a page that cannot be read.
+#[derive(Debug, Default)]
+struct BadPage {
+    inner: MemoryEngine,
+    keys: Mutex<Option<Vec<u8>>>,
+}
+
+impl BadPage {
+    fn check(&self, key: &[u8]) -> Result<(), EngineError> {
+        let keys = self.keys.lock().expect("no test panics with it");
+        let is_in = keys.as_ref().is_some_and(|keys| key.starts_with(keys));
+        if is_in { Err(EngineError::Damaged("a page".into())) } else { Ok(()) }
+    }
+}
+
+impl Engine for BadPage {
+    fn name(&self) -> &'static str {
+        "bad page"
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
+        self.check(key).and_then(|()| self.inner.get(key))
+    }
+
+    fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
+        let mut checked = Ok(());
+        self.inner.scan(prefix, from, &mut |key, value| {
+            checked = self.check(key);
+            if checked.is_err() { ControlFlow::Break(()) } else { visit(key, value) }
+        })?;
+        checked
+    }
+
+    fn commit(&self, batch: Batch) -> Result<(), EngineError> {
+        self.inner.commit(batch)
+    }
+
+    fn reopen(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_the_trouble_of_the_document_that_lies_there() {
+    for keys in [keys::head(NUMBER), keys::document(NUMBER)] {
+        let store = EngineStore::open(BadPage::default(), None).unwrap();
+        for document in ["a", "b"] {
+            store.append(&(1..=3).map(|seq| append(document, seq, 10)).collect::<Vec<_>>()).unwrap();
+        }
+        let has_head = keys != keys::head(NUMBER);
+        *store.engine().keys.lock().unwrap() = Some(keys);
+        let check = |error: StoreError| assert!(matches!(error, StoreError::Unreadable { .. }), "{error}");
+        check(store.load(&name("a")).unwrap_err());
+        check(store.document_stats(&name("a")).unwrap_err());
+        check(store.compact(&name("a"), snapshot(2, 10)).unwrap_err());
+        store.reopen().unwrap();
+        let appended = store.append(&[append("a", 4, 10)]);
+        if has_head {
+            appended.unwrap();
+        } else {
+            check(appended.unwrap_err());
+        }
+        let salvaged = store.salvage(&name("a")).unwrap().unwrap();
+        assert_eq!(
+            (salvaged.records.len(), salvaged.set_aside.is_empty()),
+            if has_head { (0, false) } else { (3, false) }
+        );
+        store.append(&[append("b", 4, 10)]).unwrap();
+        assert_eq!(store.load(&name("b")).unwrap(), Some(expected("b", 4, 0, 10)));
+        assert!(store.delete(&name("a")).unwrap());
+        assert_eq!(store.load(&name("a")).unwrap(), None);
+    }
 }
 
 #[test]

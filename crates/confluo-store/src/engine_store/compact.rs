@@ -35,7 +35,7 @@ pub(super) fn compact<E: Engine>(
         });
     }
     let generation = head.generation.wrapping_add(1).max(1);
-    remove_leftovers(store, &entry, head)?;
+    remove_leftovers(store, name, &entry, head)?;
 
     let key = keys::snapshot(entry.number, generation);
     let mut batch = Batch::default();
@@ -51,7 +51,7 @@ pub(super) fn compact<E: Engine>(
         }
     }
 
-    remove_replaced(store, &entry, head, snapshot, &mut batch)?;
+    remove_replaced(store, &entry, head, snapshot, &mut batch).map_err(|error| error.within(name))?;
     let mut writing = store.lock_healthy()?;
     // Records may have come meanwhile; the document cannot have gone, since deleting waits for compactions.
     let head = store.head(name, &entry)?;
@@ -61,14 +61,20 @@ pub(super) fn compact<E: Engine>(
 }
 
 /// Removes parts of a snapshot that no head points at: an earlier compaction did not come to its end.
-fn remove_leftovers<E: Engine>(store: &EngineStore<E>, entry: &Entry, head: Head) -> Result<(), StoreError> {
+fn remove_leftovers<E: Engine>(
+    store: &EngineStore<E>,
+    name: &DocumentName,
+    entry: &Entry,
+    head: Head,
+) -> Result<(), StoreError> {
     let mut batch = Batch::default();
-    store.engine.scan(&keys::snapshots(entry.number), &[], &mut |key, _| {
+    let scanned = store.engine.scan(&keys::snapshots(entry.number), &[], &mut |key, _| {
         if !matches!(keys::place(key), Some(Place::Snapshot { generation, .. }) if generation == head.generation) {
             batch.remove(key.to_vec());
         }
         ControlFlow::Continue(())
-    })?;
+    });
+    scanned.map_err(|error| StoreError::from(error).within(name))?;
     if batch.is_empty() {
         return Ok(());
     }
