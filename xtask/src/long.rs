@@ -53,7 +53,7 @@ pub(crate) fn fuzz(arguments: &[String]) -> anyhow::Result<bool> {
     long_test("confluo-fuzz", "hostile_bytes", &[], "CONFLUO_FUZZ_ROUNDS", &rounds.to_string())
 }
 
-/// Sends `mutants` mutated updates (100,000) through the engine, and lets Yjs read what came of them.
+/// Sends `mutants` mutated updates (100,000) through the engine, and compares what Yjs and the server then hold.
 pub(crate) fn hostile(arguments: &[String]) -> anyhow::Result<bool> {
     let mutants = count(arguments, 100_000)?;
     let folder = root().join("tests/hostile");

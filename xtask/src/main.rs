@@ -23,7 +23,7 @@ cargo xtask cuts [N] [ENGINE]    cut the power N times (200) under sled or redb,
 cargo xtask faults [SECONDS]     let each fault of the network last so long (60)
 cargo xtask sim [N]              simulate N seeds (100,000)
 cargo xtask fuzz [N]             mutate the bytes of everything that reads some N times (1,000,000)
-cargo xtask hostile [N]          send N mutated updates (100,000) and let Yjs read the documents
+cargo xtask hostile [N]          send N mutated updates (100,000) and compare Yjs with the server
 cargo xtask autobahn             run Autobahn's test suite of WebSocket servers (Python 2.7, named in PYTHON2)";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool on the command line talks to its terminal")]
