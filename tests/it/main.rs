@@ -25,6 +25,7 @@ mod opening;
 mod proxy;
 mod raw;
 mod restoring;
+mod revoking;
 mod snapshots;
 mod stopping;
 mod watching;
