@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use confluo_store::{Batch, Engine, EngineError, engine::Visit};
+use confluo_store::{Batch, Engine, EngineError, Finding, engine::Visit};
 
 use crate::{
     SledConfig,
@@ -112,6 +112,12 @@ impl Engine for SledEngine {
 
     fn disk_bytes(&self) -> u64 {
         self.with_handles(|handles| handles.db.size_on_disk().map_err(explain)).unwrap_or(0)
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
+        let files = handles.iter().flat_map(|handles| handles.set_aside.clone());
+        files.map(|file| Finding::SetAside { file }).collect()
     }
 }
 

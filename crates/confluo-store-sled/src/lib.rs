@@ -6,6 +6,7 @@
 //! - Large pages go to `<dir>/blobs`, never synced. Segments of 16 MiB and values of at most 64 KiB keep that folder empty.
 //! - The files that it creates, and their folder, are not synced. This crate does it once, when it opens.
 //! - It panics on some damaged files, while opening and later. Every call stands behind a guard and becomes an error.
+//! - It refuses to open over a damaged `conf` or `snap.*`, which it can make anew. Those are put aside first, and reported.
 //! - After a full disk it answers the same error for ever. Reopening drops every handle and begins anew, in the process.
 //! - It opens a damaged log silently without the newest entries. [`confluo_store::watermark`] notices.
 //!
@@ -13,6 +14,7 @@
 
 mod engine;
 mod open;
+mod redundant;
 
 use std::path::PathBuf;
 

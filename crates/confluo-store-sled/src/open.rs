@@ -9,7 +9,7 @@ use std::{
 
 use confluo_store::EngineError;
 
-use crate::SledConfig;
+use crate::{SledConfig, redundant};
 
 /// Pages above a quarter of a segment would go to `blobs/`; a leaf holds at most some 33 values of 64 KiB.
 const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
@@ -19,12 +19,15 @@ pub(crate) struct Handles {
     pub(crate) db: sled::Db,
     /// Same file as sled's, so that we can sync it.
     pub(crate) log: File,
+    /// The files that were damaged, and which sled has made anew.
+    pub(crate) set_aside: Vec<String>,
 }
 
 pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
     let dir = &config.dir;
     fs::create_dir_all(dir).map_err(EngineError::Io)?;
     check_not_foreign(dir)?;
+    let set_aside = put_damaged_aside(dir).map_err(EngineError::Io)?;
     let db = guard(|| {
         sled::Config::new()
             .path(dir)
@@ -33,12 +36,30 @@ pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
             .flush_every_ms(None)
             .open()
             .map_err(|error| explain_open(error, dir))
+    });
+    let db = db.map_err(|error| match error {
+        EngineError::Damaged(detail) if !set_aside.is_empty() => {
+            EngineError::Damaged(format!("{detail}; {} was damaged too and put aside", set_aside.join(" and ")))
+        }
+        other => other,
     })?;
     let log = File::open(dir.join("db")).map_err(EngineError::Io)?;
     if config.syncs {
         sync_created(dir, &log).map_err(EngineError::Io)?;
     }
-    Ok(Handles { db, log })
+    Ok(Handles { db, log, set_aside })
+}
+
+/// Leaves the files of another process alone: its lock on the log is sled's.
+fn put_damaged_aside(dir: &Path) -> io::Result<Vec<String>> {
+    let log = match File::open(dir.join("db")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        log => log?,
+    };
+    match log.try_lock() {
+        Ok(()) => redundant::put_damaged_aside(dir),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 fn sync_created(dir: &Path, log: &File) -> io::Result<()> {

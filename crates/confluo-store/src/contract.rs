@@ -8,7 +8,7 @@ pub mod latency;
 pub mod old_store;
 pub mod power_cut;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, thread};
+use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, thread};
 
 use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1, UserId};
 
@@ -382,4 +382,10 @@ fn reopening_is_harmless(subject: &mut dyn Subject) {
     });
     assert_eq!(load(&*store, "a"), Some(expected("a", 30, 0, 10)));
     assert_eq!((store.stats().unhealthy, store.stats().findings), (None, Vec::new()));
+}
+
+/// For what is copied often, or needs no disk: memory where that is possible.
+fn scratch() -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }

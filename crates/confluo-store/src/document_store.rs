@@ -22,7 +22,8 @@ pub trait DocumentStore: Send + Sync + 'static {
     fn append(&self, records: &[Append]) -> Result<(), StoreError>;
 
     /// The snapshot and the records after it in seq order, with a report of what could not be read. `None`: there is no
-    /// such document. A snapshot that cannot be read is an error.
+    /// such document. A snapshot that cannot be read is an error; so is a document that is not there while the store knows
+    /// that it has lost some ([`StoreError::MayBeLost`]), or it would be made anew in its place.
     fn load(&self, name: &DocumentName) -> Result<Option<StoredDocument>, StoreError>;
 
     /// As [`DocumentStore::load`], for repair: reports even a damaged snapshot or head in
@@ -51,6 +52,10 @@ pub trait DocumentStore: Send + Sync + 'static {
 
     /// What the store takes and how it fares. Cheap.
     fn stats(&self) -> StoreStats;
+
+    /// Forgets what was wrong when the store was opened, and returns it. From then on a document that is not there is a new one,
+    /// unless a file that was kept aside stands for what is left of [`StoreStats::findings`].
+    fn acknowledge(&self) -> Result<Vec<Finding>, StoreError>;
 
     /// Tries to become healthy again: drops every handle, opens anew, and writes a probe to the disk. Harmless on a healthy
     /// store.
@@ -241,7 +246,8 @@ pub struct StoreStats {
     pub disk_bytes: u64,
     /// Why the store refuses to work, if it does.
     pub unhealthy: Option<String>,
-    /// What was wrong when it was opened. Someone should look; `confluo doc verify` says more.
+    /// What was wrong when it was opened, now or earlier, until [`DocumentStore::acknowledge`]. Someone should look;
+    /// `confluo doc verify` says more.
     pub findings: Vec<Finding>,
 }
 
@@ -268,6 +274,26 @@ pub enum Finding {
         /// The file in the data folder that keeps what was in it.
         file: String,
     },
+    /// A file of the engine was damaged, and it could do without.
+    SetAside {
+        /// The name under which it is kept.
+        file: String,
+    },
+}
+
+impl Finding {
+    /// Whether documents may be gone because of it.
+    pub fn may_miss_documents(&self) -> bool {
+        match self {
+            Self::RolledBack { .. } | Self::Catalogue { .. } | Self::Journal { .. } => true,
+            Self::SetAside { .. } => false,
+        }
+    }
+
+    /// Whether it stands for as long as a file is there, and so needs no other memory and no acknowledgement.
+    pub(crate) fn stands_with_its_file(&self) -> bool {
+        matches!(self, Self::Journal { .. })
+    }
 }
 
 impl fmt::Display for Finding {
@@ -288,6 +314,11 @@ impl fmt::Display for Finding {
                 f,
                 "the journal was damaged: some of the newest commits are gone, and what it held is kept in {file}; clients that \
                  are ahead bring their edits back; restore a backup for the rest, then remove that file"
+            ),
+            Self::SetAside { file } => write!(
+                f,
+                "a file of the engine was damaged and is kept as {file:?}; the engine made it anew from the others, so look at \
+                 the disk, and remove that file when nobody needs it"
             ),
         }
     }

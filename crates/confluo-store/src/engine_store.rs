@@ -22,7 +22,7 @@ use confluo_protocol::{DocumentName, Seq};
 use crate::{
     Append, Batch, DocumentStats, DocumentStore, Engine, EngineError, Finding, Listed, NewSnapshot, Page, StoreError,
     StoreStats, StoredDocument,
-    keys::{self, FORMAT, STATE},
+    keys::{self, FINDINGS, FORMAT, STATE},
     value::{self, Entry, FORMAT_VERSION, Head, State, ValueError},
     watermark::Watermark,
 };
@@ -69,7 +69,10 @@ impl<E: Engine> EngineStore<E> {
             documents: AtomicU64::new(0),
             findings: Mutex::default(),
         };
-        store.inspect(&mut store.lock())?;
+        let mut writing = store.lock();
+        let noted = writing.watermark.as_ref().and_then(Watermark::found).unwrap_or(0);
+        store.inspect(&mut writing, noted)?;
+        drop(writing);
         Ok(store)
     }
 
@@ -78,10 +81,12 @@ impl<E: Engine> EngineStore<E> {
         &self.engine
     }
 
-    /// Compares what the engine holds with what it should hold.
-    fn inspect(&self, writing: &mut Writing) -> Result<(), StoreError> {
-        let mut findings = self.engine.findings();
-        let acknowledged = writing.watermark.as_ref().and_then(Watermark::found).unwrap_or(0);
+    /// Compares what the engine holds with what it should hold. What is wrong is written down before the next commit makes the
+    /// numbers agree again.
+    fn inspect(&self, writing: &mut Writing, acknowledged: u64) -> Result<(), StoreError> {
+        let known = read_findings(&self.engine)?;
+        let (standing, mut findings): (Vec<_>, Vec<_>) =
+            self.engine.findings().into_iter().partition(Finding::stands_with_its_file);
         if acknowledged > writing.state.commits {
             findings.push(Finding::RolledBack { found: writing.state.commits, acknowledged });
             // Those commits may have used up numbers, and left something at them.
@@ -101,10 +106,26 @@ impl<E: Engine> EngineStore<E> {
         writing.state.last_number = writing.state.last_number.max(last_number);
         writing.state.documents = found;
         self.documents.store(found, Ordering::Relaxed);
-        let mut known = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         findings.retain(|finding| !known.contains(finding));
-        known.append(&mut findings);
-        Ok(())
+        let are_new = !findings.is_empty();
+        let findings = [known, findings].concat();
+        let sealed = value::encode_findings(FINDINGS, &findings);
+        *self.lock_findings() = [standing, findings].concat();
+        if !are_new {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        batch.put(FINDINGS.to_vec(), sealed);
+        let state = writing.state;
+        self.commit(writing, batch, state)
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.lock_findings().clone()
+    }
+
+    fn lock_findings(&self) -> MutexGuard<'_, Vec<Finding>> {
+        self.findings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Writing> {
@@ -221,8 +242,23 @@ impl<E: Engine> DocumentStore for EngineStore<E> {
             documents: self.documents.load(Ordering::Relaxed),
             disk_bytes: self.engine.disk_bytes(),
             unhealthy,
-            findings: self.findings.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            findings: self.findings(),
         }
+    }
+
+    fn acknowledge(&self) -> Result<Vec<Finding>, StoreError> {
+        let mut writing = self.lock_healthy()?;
+        let (standing, acknowledged): (Vec<_>, Vec<_>) =
+            self.findings().into_iter().partition(Finding::stands_with_its_file);
+        if acknowledged.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut batch = Batch::default();
+        batch.remove(FINDINGS.to_vec());
+        let state = writing.state;
+        self.commit(&mut writing, batch, state)?;
+        *self.lock_findings() = standing;
+        Ok(acknowledged)
     }
 
     fn reopen(&self) -> Result<(), StoreError> {
@@ -239,11 +275,7 @@ impl<E: Engine> EngineStore<E> {
         let acknowledged = writing.state.commits;
         self.engine.reopen()?;
         writing.state = read_state(&self.engine)?;
-        if writing.state.commits < acknowledged {
-            let finding = Finding::RolledBack { found: writing.state.commits, acknowledged };
-            self.findings.lock().unwrap_or_else(PoisonError::into_inner).push(finding);
-        }
-        self.inspect(writing)?;
+        self.inspect(writing, acknowledged)?;
         // The probe: only a write shows that the disk takes writes again.
         let state = writing.state;
         self.commit(writing, Batch::default(), state)
@@ -281,6 +313,12 @@ fn read_state<E: Engine>(engine: &E) -> Result<State, StoreError> {
         ValueError::Newer(version) => newer(u32::from(version)),
         ValueError::Damaged => damaged("the state"),
     })
+}
+
+fn read_findings<E: Engine>(engine: &E) -> Result<Vec<Finding>, StoreError> {
+    let Some(sealed) = engine.get(FINDINGS)? else { return Ok(Vec::new()) };
+    value::decode_findings(FINDINGS, &sealed)
+        .map_err(|_| StoreError::Damaged { detail: "the list of what the store has lost is unreadable".to_owned() })
 }
 
 fn unreadable(error: ValueError, name: &DocumentName, what: &'static str) -> StoreError {

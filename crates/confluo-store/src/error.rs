@@ -62,9 +62,10 @@ pub enum StoreError {
         /// What was found there.
         found: String,
     },
-    /// The engine's own files are damaged.
+    /// The engine's own files are damaged, so that nothing of it can be read.
     #[error(
-        "the store's files are damaged ({detail}); keep a copy of the data folder, then restore a backup or run `confluo doc verify`"
+        "the store's files are damaged and cannot be opened ({detail}); keep a copy of the data folder, then restore a backup: \
+         clients bring back what it lacks"
     )]
     Damaged {
         /// What the engine said.
@@ -93,6 +94,15 @@ pub enum StoreError {
         document: DocumentName,
         /// What the engine said.
         detail: String,
+    },
+    /// There is no such document, and there may have been one.
+    #[error(
+        "document {document:?} is not there, and the store has lost something of which it may have been a part: it is not made \
+         anew before that is acknowledged; see `confluo doc verify`, restore a backup, or run `confluo store acknowledge`"
+    )]
+    MayBeLost {
+        /// Which document.
+        document: DocumentName,
     },
     /// A record does not follow the head. A bug in the caller, or two owners of one document.
     #[error("record {} of document {document:?} does not follow its head {}; reload the document", found.0, head.0)]

@@ -11,7 +11,8 @@ use std::sync::{
 use confluo_protocol::DocumentName;
 
 use crate::{
-    Append, DocumentStats, DocumentStore, EngineError, NewSnapshot, Page, StoreError, StoreStats, StoredDocument,
+    Append, DocumentStats, DocumentStore, EngineError, Finding, NewSnapshot, Page, StoreError, StoreStats,
+    StoredDocument,
 };
 
 /// What happens to a call.
@@ -188,6 +189,10 @@ impl<S: DocumentStore> DocumentStore for FaultyStore<S> {
         StoreStats { unhealthy: self.plan().failure.clone(), ..self.inner.stats() }
     }
 
+    fn acknowledge(&self) -> Result<Vec<Finding>, StoreError> {
+        self.inner.acknowledge()
+    }
+
     fn reopen(&self) -> Result<(), StoreError> {
         let mut plan = self.plan();
         if let Some(fault) = plan.every_write {
@@ -238,6 +243,10 @@ impl<S: DocumentStore> DocumentStore for Arc<FaultyStore<S>> {
 
     fn stats(&self) -> StoreStats {
         (**self).stats()
+    }
+
+    fn acknowledge(&self) -> Result<Vec<Finding>, StoreError> {
+        (**self).acknowledge()
     }
 
     fn reopen(&self) -> Result<(), StoreError> {

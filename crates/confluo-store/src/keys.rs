@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `00 "format"` | the store's format |
 //! | `00 "state"` | commits so far, the next document's number, how many documents there are |
+//! | `00 "findings"` | what the store has lost, until somebody acknowledges it |
 //! | `00 "journal"` | the last frame of the journal that the engine has taken |
 //! | `01 name` | the catalogue: the document's number, lineage and creation time |
 //! | `02 number 01 generation chunk` | the snapshot of that generation |
@@ -20,6 +21,8 @@ use confluo_protocol::{DocumentName, Seq};
 pub const FORMAT: &[u8] = b"\0format";
 /// Counters of the whole store.
 pub const STATE: &[u8] = b"\0state";
+/// What the store has lost and nobody acknowledged.
+pub const FINDINGS: &[u8] = b"\0findings";
 /// How much of the journal the engine has taken.
 pub const JOURNAL: &[u8] = b"\0journal";
 /// The first byte of every entry of the catalogue.

@@ -10,7 +10,7 @@
 use bytes::Bytes;
 use confluo_protocol::{DecodeError, LineageId, Reader, Seq, UpdateV1, UserId, Writer};
 
-use crate::{Author, EncodedSnapshot, NewSnapshot, Record, UnixMillis, keys::DocumentNumber};
+use crate::{Author, EncodedSnapshot, Finding, NewSnapshot, Record, UnixMillis, keys::DocumentNumber};
 
 /// The newest version of values, and of the store as a whole, that this build reads and the one that it writes.
 pub const FORMAT_VERSION: u32 = 1;
@@ -92,6 +92,43 @@ pub fn encode_journal(key: &[u8], through: u64) -> Vec<u8> {
 /// The number of the last frame of the journal that the engine has taken.
 pub fn decode_journal(key: &[u8], sealed: &[u8]) -> Result<u64, ValueError> {
     Ok(Reader::new(&unseal(key, sealed)?).read_var_uint()?)
+}
+
+/// Encodes what the store has lost.
+pub fn encode_findings(key: &[u8], findings: &[Finding]) -> Vec<u8> {
+    let mut fields = Writer::default();
+    for finding in findings {
+        match finding {
+            Finding::RolledBack { found, acknowledged } => {
+                fields.write_var_uint(0).write_var_uint(*found).write_var_uint(*acknowledged);
+            }
+            Finding::Catalogue { found, expected } => {
+                fields.write_var_uint(1).write_var_uint(*found).write_var_uint(*expected);
+            }
+            Finding::SetAside { file } => {
+                fields.write_var_uint(2).write_var_bytes(file.as_bytes());
+            }
+            // Its file says it.
+            Finding::Journal { .. } => {}
+        }
+    }
+    seal(key, &fields.finish())
+}
+
+/// What the store has lost.
+pub fn decode_findings(key: &[u8], sealed: &[u8]) -> Result<Vec<Finding>, ValueError> {
+    let fields = unseal(key, sealed)?;
+    let mut reader = Reader::new(&fields);
+    let mut findings = Vec::new();
+    while !reader.is_empty() {
+        findings.push(match reader.read_var_uint()? {
+            0 => Finding::RolledBack { found: reader.read_var_uint()?, acknowledged: reader.read_var_uint()? },
+            1 => Finding::Catalogue { found: reader.read_var_uint()?, expected: reader.read_var_uint()? },
+            2 => Finding::SetAside { file: reader.read_var_str()?.into() },
+            _ => return Err(ValueError::Damaged),
+        });
+    }
+    Ok(findings)
 }
 
 impl State {

@@ -12,7 +12,8 @@ use std::{
 
 use confluo_protocol::{ClientId, DocumentName};
 use confluo_store::{
-    Append, DocumentStats, DocumentStore, MemoryStore, NewSnapshot, Page, StoreError, StoreStats, StoredDocument,
+    Append, DocumentStats, DocumentStore, Finding, MemoryStore, NewSnapshot, Page, StoreError, StoreStats,
+    StoredDocument,
 };
 
 use crate::wire::authors_of;
@@ -152,6 +153,10 @@ impl DocumentStore for WatchedStore {
 
     fn stats(&self) -> StoreStats {
         self.inner.stats()
+    }
+
+    fn acknowledge(&self) -> Result<Vec<Finding>, StoreError> {
+        self.inner.acknowledge()
     }
 
     fn reopen(&self) -> Result<(), StoreError> {

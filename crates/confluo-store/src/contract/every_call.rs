@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use super::{append, expected, name, snapshot};
+use super::{append, expected, name, scratch, snapshot};
 use crate::{Batch, DocumentStore, Engine, EngineError, EngineStore, StoreError, StoredDocument, engine::Visit};
 
 const RECORD_BYTES: usize = 100;
@@ -181,10 +181,4 @@ impl<F: Fn(&Path) -> E, E: Engine> Life<F> {
         assert!(is_whole, "call {}, {:?}: a mixture at {shape:?}", self.plan.fail_at, self.plan.fault);
         shape
     }
-}
-
-/// Nothing is cut here, so nothing needs a disk.
-fn scratch() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }

@@ -26,7 +26,7 @@ use std::{
 
 use steps::{DOCUMENTS, Random, Steps};
 
-use super::name;
+use super::{name, scratch};
 use crate::{DocumentStore, MemoryStore, StoreError};
 
 const IMAGE_BYTES: u64 = 192 * 1024 * 1024;
@@ -82,12 +82,6 @@ fn run(open: Open, syncs: bool, cuts: usize, seed: u64) -> Outcome {
         image_seed += 1;
     }
     outcome
-}
-
-/// Images live in memory where that is possible: they are copied often.
-fn scratch() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    if memory.is_dir() { memory } else { std::env::temp_dir() }
 }
 
 fn run_image(open: Open, syncs: bool, seed: u64, work: &Path, until: usize, outcome: &mut Outcome) {

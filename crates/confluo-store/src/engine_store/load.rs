@@ -8,8 +8,8 @@ use confluo_protocol::{DocumentName, Seq};
 
 use super::{unreadable, unreadable_record};
 use crate::{
-    DocumentStats, Engine, EngineStore, NewSnapshot, Record, SetAside, SetAsideReason, StoreError, StoredDocument,
-    StoredSnapshot,
+    DocumentStats, Engine, EngineStore, Finding, NewSnapshot, Record, SetAside, SetAsideReason, StoreError,
+    StoredDocument, StoredSnapshot,
     keys::{self, Place},
     value::{self, Entry, Head, ValueError},
 };
@@ -26,7 +26,10 @@ fn load_whole<E: Engine>(store: &EngineStore<E>, name: &DocumentName) -> Result<
         // Under the lock, so that what is read is on disk: a commit holds it until its sync is done.
         let (entry, head) = {
             let _writing = store.lock_healthy()?;
-            let Some(entry) = store.entry(name)? else { return Ok(None) };
+            let Some(entry) = store.entry(name)? else {
+                let may_be_lost = store.findings().iter().any(Finding::may_miss_documents);
+                return if may_be_lost { Err(StoreError::MayBeLost { document: name.clone() }) } else { Ok(None) };
+            };
             (entry, store.head(name, &entry)?)
         };
         let loaded = Loading { name, entry, head: Some(head), is_salvage: false }.run(store);
