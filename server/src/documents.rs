@@ -63,6 +63,13 @@ pub enum Drained {
 pub enum Readiness {
     /// It can.
     Ready,
+    /// It can, and somebody should look. In fixed words, too.
+    Degraded {
+        /// One word for machines.
+        reason: &'static str,
+        /// The same for people.
+        detail: &'static str,
+    },
     /// It cannot. Anyone may ask, so what is told is fixed words: nothing of this machine and nothing of documents.
     NotReady {
         /// One word for machines.

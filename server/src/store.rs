@@ -66,7 +66,7 @@ impl StoreAddress {
         };
         let store = opened.with_context(|| format!("cannot open the store in {}", folder.display()))?;
         for finding in store.stats().findings {
-            tracing::error!(%finding, "the store has lost something");
+            tracing::error!(%finding, "the store's files were damaged; `confluo store acknowledge` ends this message");
         }
         Ok(store)
     }

@@ -314,3 +314,20 @@ fn a_configuration_that_cannot_be_used_fails_with_its_reason() {
         message.contains("server.listenn (from CONFLUO__SERVER__LISTENN)") && message.contains("did you mean listen?")
     );
 }
+
+#[test]
+fn a_store_that_no_further_try_would_open_has_an_exit_code_of_its_own() {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("confluo.redb"), [7; 8_192]).unwrap();
+    let serve = |engine| {
+        let mut command = confluo(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data.path().to_str().unwrap()]);
+        command.env("CONFLUO__STORE__ENGINE", engine).output().unwrap()
+    };
+    for (engine, what) in [("redb", "restore a backup"), ("sled", "is not a store of this engine")] {
+        let output = serve(engine);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(65) && message.contains(what), "{message}");
+    }
+    let unit = include_str!("../../deploy/confluo.service");
+    assert!(unit.contains("\nRestartPreventExitStatus=65\n"), "it is not started again and again");
+}

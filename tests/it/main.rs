@@ -21,6 +21,7 @@ mod handshakes;
 mod harness;
 mod issuer;
 mod limits;
+mod lost;
 mod opening;
 mod proxy;
 mod raw;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use confluo_store::{Append, DocumentStore, StoreError};
+use confluo_store::{Append, DocumentStore, Finding, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{clock::Clock, health::HealthState, metrics::HubMetrics};
@@ -180,16 +180,35 @@ impl CommitThread {
 }
 
 /// Tries a failed store again until it is ready. Runs beside the committer, so that recovery needs no traffic.
-pub(crate) async fn recover_storage(store: Arc<dyn DocumentStore>, health: Arc<HealthState>, interval: Duration) {
+pub(crate) async fn recover_storage(
+    store: Arc<dyn DocumentStore>,
+    health: Arc<HealthState>,
+    metrics: Arc<HubMetrics>,
+    interval: Duration,
+) {
     loop {
         health.storage_failure().await;
         tokio::time::sleep(interval).await;
         let store = Arc::clone(&store);
-        let outcome = tokio::task::spawn_blocking(move || store.reopen()).await;
-        match outcome {
-            Ok(Ok(())) => health.storage_recovered(),
+        let outcome = tokio::task::spawn_blocking(move || {
+            let before = store.stats().findings;
+            store.reopen().map(|()| (before, store.stats().findings))
+        });
+        match outcome.await {
+            Ok(Ok((before, findings))) => {
+                for finding in findings.iter().filter(|finding| !before.contains(finding)) {
+                    tracing::error!(%finding, "the store has lost something; see `confluo doc verify`");
+                }
+                metrics.store_findings.set(count(&findings));
+                health.storage_recovered();
+            }
             Ok(Err(error)) => health.storage_failed(&error),
             Err(_) => tracing::error!("the store panicked while it was reopened"),
         }
     }
+}
+
+/// As a gauge has it.
+pub(crate) fn count(findings: &[Finding]) -> i64 {
+    i64::try_from(findings.len()).unwrap_or(i64::MAX)
 }

@@ -21,7 +21,7 @@ use tracing::Instrument;
 
 use crate::{
     clock::Clock,
-    committer::{Committer, recover_storage},
+    committer::{Committer, count, recover_storage},
     config::HubConfig,
     gate::{Expulsion, ExpulsionFlag, GateHold, SessionGate},
     health::{Health, HealthState, StorageTrouble},
@@ -98,6 +98,7 @@ impl Hub {
         let clock = Clock;
         let reopen_interval = config.reopen_interval;
         let metrics = Arc::new(HubMetrics::new());
+        metrics.store_findings.set(count(&store.stats().findings));
         let health = Arc::new(HealthState::default());
         let (committer, thread) = Committer::start(
             Arc::clone(&store),
@@ -122,7 +123,8 @@ impl Hub {
         });
         // Both end with `drain`; rooms are tracked apart, because those end by themselves.
         let (background, stop_background) = (TaskTracker::new(), CancellationToken::new());
-        let (beat, recovery) = (beat(Arc::clone(&shared)), recover_storage(store, health, reopen_interval));
+        let recovery = recover_storage(store, health, Arc::clone(&shared.metrics), reopen_interval);
+        let beat = beat(Arc::clone(&shared));
         let stop = stop_background.clone();
         background.spawn(async move { stop.run_until_cancelled(beat).await });
         let stop = stop_background.clone();

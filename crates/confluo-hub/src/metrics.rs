@@ -32,6 +32,8 @@ pub struct HubMetrics {
     pub documents_loaded: Counter,
     /// Loads that failed; the document was refused, never served empty.
     pub document_load_failures: Counter,
+    /// What the store has lost and nobody acknowledged. Moves when the store is opened.
+    pub store_findings: Gauge,
     /// Stored records that were damaged or could not be applied when their document was loaded; the rest is served.
     pub records_set_aside: Counter,
     /// From the wish to open a document to the room being ready, in microseconds.
@@ -88,6 +90,7 @@ impl HubMetrics {
             documents_open: Gauge::default(),
             documents_loaded: Counter::default(),
             document_load_failures: Counter::default(),
+            store_findings: Gauge::default(),
             records_set_aside: Counter::default(),
             document_load_micros: Histogram::of_micros(),
             updates_received: Counter::default(),

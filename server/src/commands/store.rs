@@ -1,4 +1,4 @@
-//! `confluo store copy`: every document of one store into another.
+//! `confluo store …`: a whole store.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -7,14 +7,25 @@ use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use confluo_store::copy_store;
 
+use crate::cli::DataArgs;
 use crate::config::Config;
 use crate::store::StoreAddress;
+use crate::telemetry;
 
 /// What can be done with a whole store.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Copy every document, with its lineage, seqs, times and authors, into an empty store; no server may run on either
     Copy(Copy),
+    /// Say that you know what the store has lost; until then documents that it does not have are refused, not made anew
+    Acknowledge(Acknowledge),
+}
+
+/// Flags of `store acknowledge`.
+#[derive(Debug, Args)]
+pub struct Acknowledge {
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 /// Flags of `store copy`.
@@ -33,27 +44,57 @@ impl StoreCommand {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Copy(copy) => copy.run(),
+            Self::Acknowledge(acknowledge) => acknowledge.run(),
         }
+    }
+}
+
+impl Acknowledge {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.data.load()?.config;
+        telemetry::install(&config.log)?;
+        let store = StoreAddress::of(&config).open_existing(config.store.cache_bytes)?;
+        let findings = store.acknowledge()?;
+        let mut output = io::stdout().lock();
+        for finding in &findings {
+            writeln!(output, "acknowledged: {finding}")?;
+        }
+        let standing = store.stats().findings;
+        for finding in &standing {
+            writeln!(output, "stands until its file is removed: {finding}")?;
+        }
+        if findings.is_empty() && standing.is_empty() {
+            writeln!(output, "there is nothing to acknowledge")?;
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Copy {
     fn run(self) -> anyhow::Result<ExitCode> {
         let config = Config::default();
-        crate::telemetry::install(&config.log)?;
+        telemetry::install(&config.log)?;
         let from = self.from.open_existing(config.store.cache_bytes)?;
         let to = self.to.open(config.store.cache_bytes)?;
         ensure!(to.stats().documents == 0, "{} already has documents; copy into an empty folder", self.to);
         let report =
             copy_store(&*from, &*to).with_context(|| format!("{} is incomplete; remove it and copy again", self.to))?;
         let mut errors = io::stderr().lock();
+        let findings = from.stats().findings;
+        for finding in &findings {
+            writeln!(
+                errors,
+                "{}: {finding}; the copy does not know that, and makes anew what it does not have",
+                self.from
+            )?;
+        }
         for name in &report.incomplete {
             writeln!(errors, "{name}: copied without its damaged records; see `confluo doc verify`")?;
         }
         for (name, error) in &report.failed {
             writeln!(errors, "{name}: not copied: {error}")?;
         }
-        let whole = report.incomplete.is_empty() && report.failed.is_empty();
+        let whole = findings.is_empty() && report.incomplete.is_empty() && report.failed.is_empty();
         writeln!(io::stdout(), "copied {} documents from {} to {}", report.copied, self.from, self.to)?;
         Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -57,6 +57,10 @@ impl LiveDocuments {
 impl Documents for LiveDocuments {
     fn readiness(&self) -> Readiness {
         match self.hub.health() {
+            Health::Ready if self.hub.metrics().store_findings.get() > 0 => Readiness::Degraded {
+                reason: "store-damaged",
+                detail: "the store's files were damaged: what they lost is refused, not made anew; the server's log has the details",
+            },
             Health::Ready => Readiness::Ready,
             Health::StorageUnavailable(trouble) => {
                 Readiness::NotReady { reason: trouble.name(), detail: trouble.description() }

@@ -14,11 +14,15 @@ pub(super) async fn live() -> Response {
     Json(json!({"status": "live"})).into_response()
 }
 
-/// 200, or 503 with what kind of trouble it is: of the store, or that the server is stopping. Details are in the log.
+/// 200, with a reason if somebody should look, or 503 with what kind of trouble it is: of the store, or that the server is stopping. Details are in the log.
 pub(super) async fn ready(State(state): State<AppState>) -> Response {
     let readiness = if state.shutdown.is_cancelled() { Readiness::SHUTTING_DOWN } else { state.documents.readiness() };
     match readiness {
         Readiness::Ready => Json(json!({"status": "ready"})).into_response(),
+        // What is there is served: no reason to take a server out that may be the only one.
+        Readiness::Degraded { reason, detail } => {
+            Json(json!({"status": "ready", "degraded": reason, "detail": detail})).into_response()
+        }
         Readiness::NotReady { reason, detail } => {
             let body = json!({"status": "not ready", "reason": reason, "detail": detail});
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()

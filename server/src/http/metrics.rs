@@ -63,6 +63,7 @@ const GAUGES: &[Named<Gauge>] = &[
     ("sessions", "Sessions that are members of a room now", |hub| &hub.sessions),
     ("rooms", "Rooms with at least one session now", |hub| &hub.rooms),
     ("documents_open", "Documents held in memory now", |hub| &hub.documents_open),
+    ("store_findings", "What the store has lost and nobody acknowledged", |hub| &hub.store_findings),
 ];
 
 const COUNTERS: &[Named<Counter>] = &[

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use confluo_store::{Batch, Engine, keys};
 use confluo_store_sled::SledConfig;
 use confluo_testkit::fixtures;
 use serde_json::Value;
@@ -83,4 +84,37 @@ fn settings_that_only_a_server_has_keep_nobody_from_a_stopped_servers_documents(
     let mut verify = place.command(&["doc", "verify"]);
     let output = verify.env("CONFLUO__SERVER__LISTEN", "0.0.0.0:8787").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_the_store_has_lost_is_told_until_it_is_acknowledged() {
+    let place = Place::new();
+    let fixture = fixtures::document("text-plain");
+    for name in ["kept", "lost", "lost too"] {
+        place.import(name, &fixture.v1.0, &[]);
+    }
+    let store = confluo_store_sled::open(SledConfig::new(place.data())).unwrap();
+    let mut batch = Batch::default();
+    batch.remove(keys::catalogue("lost"));
+    batch.remove(keys::catalogue("lost too"));
+    store.engine().commit(batch).unwrap();
+    drop(store);
+    for _ in 0..2 {
+        let report = place.fail(&["doc", "verify"]);
+        assert!(report.contains("lists 1 documents where there should be 3"), "{report}");
+        assert!(place.fail(&["doc", "show", "lost"]).contains("run `confluo store acknowledge`"));
+        // A commit, by which the numbers agree again. Importing it is how a document comes back from a backup.
+        place.import("lost too", &fixture.v1.0, &[]);
+    }
+    let copy = format!("sled:{}", place.folder.path().join("copy").display());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
+    let from = format!("sled:{}", place.data().display());
+    let output = command.args(["store", "copy", "--from", &from, "--to", &copy]).env_clear().output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && message.contains("the copy does not know that"), "{message}");
+    let said = place.text(&["store", "acknowledge"]);
+    assert!(said.contains("acknowledged: the catalogue lists 1 documents"), "{said}");
+    assert!(place.text(&["store", "acknowledge"]).contains("nothing to acknowledge"));
+    place.succeed(&["doc", "verify"]);
+    assert!(place.fail(&["doc", "show", "lost"]).contains("there is no document"));
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use confluo_hub::Clock;
 use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1};
 use confluo_room::{Inspection, update_from_v2};
-use confluo_store::{Append, Record, StoredDocument};
+use confluo_store::{Append, Record, StoreError, StoredDocument};
 
 use crate::config::Config;
 
@@ -125,7 +125,12 @@ impl Import {
         if self.replace {
             return Ok(Target::new_document());
         }
-        let Some(stored) = workplace.store.load(&self.name)? else { return Ok(Target::new_document()) };
+        let stored = match workplace.store.load(&self.name) {
+            // Whoever imports it wants it to be there.
+            Err(StoreError::MayBeLost { .. }) => None,
+            stored => stored?,
+        };
+        let Some(stored) = stored else { return Ok(Target::new_document()) };
         let (lineage, head) = (stored.lineage, stored.head);
         let Opened { inspection, problems } = Opened::new(stored)?;
         for problem in problems {
