@@ -102,8 +102,11 @@ fn build(store: &dyn DocumentStore) {
             let slice = [crate::Append { record, ..append(&title(index), 1, 0) }];
             store.append(&slice).expect("a healthy store appends");
         }
+        if index == HIT {
+            // Not the last that is written: sled does not open over damage at the end of its log.
+            store.compact(&name(&title(HIT)), snapshot(THROUGH, RECORD_BYTES)).expect("within range");
+        }
     }
-    store.compact(&name(&title(HIT)), snapshot(THROUGH, RECORD_BYTES)).expect("within range");
 }
 
 fn whole(index: u64) -> StoredDocument {
