@@ -6,11 +6,12 @@
 //! acknowledged step, or as after the step that was under way.
 //!
 //! The writer is a process of its own that makes one step per line on its standard input and answers when the step is
-//! acknowledged. Half of the cuts happen right at an acknowledgement, half in the middle of a step, where the writer is
-//! stopped by a signal. A copy during which the device was written is made again.
+//! acknowledged. Each kind of step is cut right after its acknowledgement, and in its middle, where the writer is stopped by a
+//! signal before it has answered ([`plan`]). A copy during which the device was written is made again.
 //!
 //! This models a disk that keeps all it was given, in order; one that lies about its cache is not modelled.
 
+mod plan;
 mod steps;
 
 use std::{
@@ -18,19 +19,24 @@ use std::{
     fs,
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::Arc,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 
-use steps::{DOCUMENTS, Random, Steps};
+use plan::{CUTS_PER_IMAGE, Cut, FEWEST_CUTS, Moment, Patience};
+use rustix::process::{Pid, Signal, kill_process};
+use steps::{DOCUMENTS, KINDS, Kind, Random, Steps};
 
 use super::{name, scratch};
 use crate::{DocumentStore, MemoryStore, StoreError};
 
 const IMAGE_BYTES: u64 = 192 * 1024 * 1024;
-const CUTS_PER_IMAGE: usize = 8;
+/// So often a step may be over before its writer is stopped.
+const MOST_TRIES: usize = 500;
+/// In which an answer arrives that was on its way.
+const ANSWERS_WITHIN: Duration = Duration::from_millis(20);
 
 /// How to open the store under test in a folder; `syncs` is false for the control, which must lose something.
 pub type Open = fn(dir: &Path, syncs: bool) -> Result<Arc<dyn DocumentStore>, StoreError>;
@@ -47,9 +53,13 @@ pub fn main(open: Open) {
     {
         return write_steps(open, Path::new(dir), syncs == "true", seed.parse().expect("the parent passes a number"));
     }
-    let (cuts, seed) = (number("--cuts", 24) as usize, number("--seed", 1));
+    let (cuts, seed) = (number("--cuts", FEWEST_CUTS as u64) as usize, number("--seed", 1));
     let survived = run(open, true, cuts, seed);
     assert!(survived.losses.is_empty(), "acknowledged edits were lost:\n{}", survived.losses.join("\n"));
+    let of_each = KINDS.into_iter().flat_map(|kind| [(kind, Moment::Middle), (kind, Moment::After)]);
+    for cut in of_each.filter(|_| cuts >= FEWEST_CUTS) {
+        assert!(survived.cuts_of.contains_key(&cut), "no cut met {cut:?}: {:?}", survived.cuts_of);
+    }
     let control = run(open, false, cuts.min(48), seed);
     assert!(
         !control.losses.is_empty(),
@@ -57,9 +67,9 @@ pub fn main(open: Open) {
         control.cuts
     );
     report(&format!(
-        "power cut: {} cuts (in the middle of {:?}), nothing lost; the control without syncs lost something in {} of {}",
+        "power cut: {} cuts ({:?}), nothing lost; the control without syncs lost something in {} of {}",
         survived.cuts,
-        survived.in_the_middle,
+        survived.cuts_of,
         control.losses.len(),
         control.cuts
     ));
@@ -68,63 +78,127 @@ pub fn main(open: Open) {
 #[derive(Default)]
 struct Outcome {
     cuts: usize,
-    /// How many of them hit each kind of step in its middle; the others came right after an acknowledgement.
-    in_the_middle: BTreeMap<&'static str, usize>,
+    /// How many of them hit each kind of step, and when.
+    cuts_of: BTreeMap<Cut, usize>,
     losses: Vec<String>,
 }
 
 fn run(open: Open, syncs: bool, cuts: usize, seed: u64) -> Outcome {
     let work = tempfile::Builder::new().prefix("confluo-power-cut").tempdir_in(scratch()).expect("a scratch folder");
-    let mut outcome = Outcome::default();
-    let mut image_seed = seed;
-    while outcome.cuts < cuts {
-        run_image(open, syncs, image_seed, work.path(), cuts.min(outcome.cuts + CUTS_PER_IMAGE), &mut outcome);
-        image_seed += 1;
+    let (mut outcome, mut patience) = (Outcome::default(), Patience::default());
+    let mut seeds = seed..;
+    for image in 0..cuts.div_ceil(CUTS_PER_IMAGE) {
+        let wanted: Vec<_> = plan::cuts_of_image(image).take(cuts - image * CUTS_PER_IMAGE).collect();
+        // An image whose first start was over too soon is of no use.
+        let is_made = seeds.by_ref().take(MOST_TRIES).any(|seed| {
+            let mut run = ImageRun::new(open, syncs, seed, work.path(), &mut patience);
+            run.cut_all(&wanted, &mut outcome).is_ok()
+        });
+        assert!(is_made, "no first start was met in its middle");
     }
     outcome
 }
 
-fn run_image(open: Open, syncs: bool, seed: u64, work: &Path, until: usize, outcome: &mut Outcome) {
-    let mut random = Random(seed);
-    let image = work.join("image");
-    fs::File::create(&image).and_then(|file| file.set_len(IMAGE_BYTES)).expect("the image can be made");
-    run_command("mkfs.ext4", &["-q", "-F", "-J", "size=4", &text(&image)]);
-    let mounted = Mounted::new(&image, &work.join("mounted"));
-    let mut writer = Writer::start(&mounted.at.join("data"), syncs, seed);
-    let model = MemoryStore::new();
-    let mut steps = Steps::new(seed);
-    // By chance alone the first start of a store, which takes longer than any other step, would hardly be hit.
-    let mut hits_first_start = seed.is_multiple_of(3);
-    while outcome.cuts < until {
-        for _ in 0..if hits_first_start { 0 } else { random.below(12) } {
-            writer.send();
-            writer.receive();
-            steps.next().apply(&model, false);
+/// A writer at work in an image, and the model of what it has done.
+struct ImageRun<'a> {
+    open: Open,
+    work: &'a Path,
+    patience: &'a mut Patience,
+    random: Random,
+    // Before the file system under it.
+    writer: Writer,
+    mounted: Mounted,
+    steps: Steps,
+    model: MemoryStore,
+}
+
+/// The step was over before its writer was stopped.
+struct TooLate;
+
+impl<'a> ImageRun<'a> {
+    fn new(open: Open, syncs: bool, seed: u64, work: &'a Path, patience: &'a mut Patience) -> Self {
+        let image = work.join("image");
+        fs::File::create(&image).and_then(|file| file.set_len(IMAGE_BYTES)).expect("the image can be made");
+        run_command("mkfs.ext4", &["-q", "-F", "-J", "size=4", &text(&image)]);
+        let mounted = Mounted::new(&image, &work.join("mounted"));
+        let writer = Writer::start(&mounted.at.join("data"), syncs, seed);
+        let (random, steps) = (Random(seed), Steps::new(seed));
+        Self { open, work, patience, random, writer, mounted, steps, model: MemoryStore::new() }
+    }
+
+    fn cut_all(&mut self, wanted: &[Cut], outcome: &mut Outcome) -> Result<(), TooLate> {
+        for (kind, moment) in wanted {
+            if *kind != Kind::FirstStart {
+                for _ in 0..self.random.below(6) {
+                    self.step();
+                }
+            }
+            let difference = match moment {
+                Moment::Middle => self.cut_in_the_middle(*kind)?,
+                Moment::After => {
+                    self.approach(*kind);
+                    self.step();
+                    self.cut(None)
+                }
+            };
+            let lost =
+                difference.map(|difference| format!("{kind:?}, {moment:?}, step {}: {difference}", self.steps.made));
+            outcome.losses.extend(lost);
+            outcome.cuts += 1;
+            *outcome.cuts_of.entry((*kind, *moment)).or_default() += 1;
         }
-        let longest_micros = if hits_first_start { 40_000 } else { 4_000 };
-        let is_under_way = std::mem::take(&mut hits_first_start) || random.below(2) == 0;
-        let ahead = MemoryStore::new();
-        if is_under_way {
-            writer.send();
-            thread::sleep(Duration::from_micros(random.below(longest_micros)));
-            writer.signal("STOP");
-            crate::copy_store(&model, &ahead).expect("both are in memory");
-            let step = steps.clone().next();
-            *outcome.in_the_middle.entry(step.kind()).or_default() += 1;
-            step.apply(&ahead, false);
+        Ok(())
+    }
+
+    /// Makes steps until the next one is of that kind.
+    fn approach(&mut self, kind: Kind) {
+        while self.steps.clone().next().kind() != kind {
+            self.step();
         }
-        let copy = work.join("copy");
-        mounted.copy_image(&image, &copy);
-        if let Err(difference) = check(open, &copy, &work.join("after"), &model, is_under_way.then_some(&ahead)) {
-            outcome.losses.push(format!("seed {seed}, step {}: {difference}", steps.made));
+    }
+
+    fn step(&mut self) {
+        self.writer.send();
+        self.writer.receive();
+        self.steps.next().apply(&self.model, false);
+    }
+
+    fn cut_in_the_middle(&mut self, kind: Kind) -> Result<Option<String>, TooLate> {
+        for _ in 0..MOST_TRIES {
+            self.approach(kind);
+            self.writer.send();
+            thread::sleep(Duration::from_micros(self.random.below(self.patience.micros(kind))));
+            self.writer.signal(Signal::STOP);
+            let is_met = !self.writer.has_answered();
+            let mut difference = None;
+            if is_met {
+                let ahead = MemoryStore::new();
+                crate::copy_store(&self.model, &ahead).expect("both are in memory");
+                self.steps.clone().next().apply(&ahead, false);
+                difference = self.cut(Some(&ahead));
+            }
+            self.writer.signal(Signal::CONT);
+            self.steps.next().apply(&self.model, false);
+            if is_met {
+                self.writer.receive();
+                self.patience.lengthen(kind);
+                return Ok(difference);
+            }
+            self.patience.shorten(kind);
+            if kind == Kind::FirstStart {
+                return Err(TooLate);
+            }
         }
+        panic!("no {kind:?} was met in its middle");
+    }
+
+    /// What is wrong with what a disk holds now; `ahead` is the model after the step that is under way.
+    fn cut(&self, ahead: Option<&MemoryStore>) -> Option<String> {
+        let copy = self.work.join("copy");
+        self.mounted.copy_image(&self.work.join("image"), &copy);
+        let difference = check(self.open, &copy, &self.work.join("after"), &self.model, ahead).err();
         fs::remove_file(&copy).expect("the copy is ours");
-        if is_under_way {
-            writer.signal("CONT");
-            writer.receive();
-            steps.next().apply(&model, false);
-        }
-        outcome.cuts += 1;
+        difference
     }
 }
 
@@ -182,7 +256,7 @@ fn write_steps(open: Open, dir: &Path, syncs: bool, seed: u64) {
 struct Writer {
     child: Child,
     to: ChildStdin,
-    from: BufReader<ChildStdout>,
+    answers: mpsc::Receiver<String>,
 }
 
 impl Writer {
@@ -195,21 +269,31 @@ impl Writer {
             .spawn()
             .expect("a test can start itself");
         let (to, from) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-        Self { child, to, from: BufReader::new(from) }
+        let (answer, answers) = mpsc::sync_channel(1);
+        // Ends with the writer, or with whoever listens.
+        thread::spawn(move || {
+            let lines = BufReader::new(from).lines().map_while(Result::ok);
+            lines.map(|line| answer.send(line)).all(|sent| sent.is_ok())
+        });
+        Self { child, to, answers }
     }
 
     fn send(&mut self) {
         self.to.write_all(b"next\n").expect("the writer reads");
     }
 
-    fn receive(&mut self) {
-        let mut line = String::new();
-        self.from.read_line(&mut line).expect("the writer answers");
-        assert_eq!(line, "on disk\n", "the writer failed");
+    fn receive(&self) {
+        let line = self.answers.recv().expect("the writer answers");
+        assert_eq!(line, "on disk", "the writer failed");
     }
 
-    fn signal(&self, signal: &str) {
-        run_command("kill", &["-s", signal, &self.child.id().to_string()]);
+    /// Whether it answered before it was stopped.
+    fn has_answered(&self) -> bool {
+        self.answers.recv_timeout(ANSWERS_WITHIN).is_ok()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is our child");
     }
 }
 

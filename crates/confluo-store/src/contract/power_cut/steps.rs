@@ -9,6 +9,20 @@ use crate::{
 
 pub(super) const DOCUMENTS: u64 = 5;
 
+/// What kind of thing the writer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    FirstStart,
+    Append,
+    Compact,
+    Replace,
+    Delete,
+    Reopen,
+}
+
+pub(super) const KINDS: [Kind; 6] =
+    [Kind::FirstStart, Kind::Append, Kind::Compact, Kind::Replace, Kind::Delete, Kind::Reopen];
+
 /// One thing that the writer does; the same seed gives the same steps to the writer and to the model.
 pub(super) enum Step {
     Open,
@@ -20,14 +34,14 @@ pub(super) enum Step {
 }
 
 impl Step {
-    pub(super) fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::Open => "first start",
-            Self::Append(_) => "append",
-            Self::Compact(..) => "compact",
-            Self::Replace(..) => "replace",
-            Self::Delete(_) => "delete",
-            Self::Reopen => "reopen",
+            Self::Open => Kind::FirstStart,
+            Self::Append(_) => Kind::Append,
+            Self::Compact(..) => Kind::Compact,
+            Self::Replace(..) => Kind::Replace,
+            Self::Delete(_) => Kind::Delete,
+            Self::Reopen => Kind::Reopen,
         }
     }
 
