@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use confluo_protocol::{AuthMessage, Message, SyncMessage};
+use confluo_protocol::{AuthMessage, CloseCode, Message, SyncMessage};
 use confluo_room::{Joining, RoomInput};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -18,9 +18,36 @@ const SMALL_MESSAGE_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub(crate) enum Mail {
     /// A session opens; the room pushes into its queue, and asks its gate.
-    Join(Joining, Arc<Outbox>, Option<Arc<GateHold>>),
+    Join(Joining, Entrance, Option<Arc<GateHold>>),
     /// Something happened in a session.
     Input(RoomInput, Option<OwnedSemaphorePermit>),
+}
+
+/// The queue of a session that waits to be let in. If the room's task ends before, and be it by a panic, so does the session,
+/// which would wait for ever otherwise.
+#[derive(Debug)]
+pub(crate) struct Entrance(Option<Arc<Outbox>>);
+
+impl Entrance {
+    /// The room takes the session.
+    pub(crate) fn open(mut self) -> Option<Arc<Outbox>> {
+        self.0.take()
+    }
+
+    /// The room does not.
+    pub(crate) fn refuse(self, code: CloseCode, reason: &str) {
+        if let Some(outbox) = self.open() {
+            outbox.end(code, reason.to_owned().into());
+        }
+    }
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        if let Some(outbox) = self.0.take() {
+            outbox.end(CloseCode::InternalError, "the room was closed by a fault; try again".into());
+        }
+    }
 }
 
 /// The room's task is gone.
@@ -80,7 +107,7 @@ impl Mailbox {
         outbox: Arc<Outbox>,
         gate: Option<Arc<GateHold>>,
     ) -> Result<(), RoomGone> {
-        self.sender.send(Mail::Join(joining, outbox, gate)).await.map_err(|_| RoomGone)
+        self.sender.send(Mail::Join(joining, Entrance(Some(outbox)), gate)).await.map_err(|_| RoomGone)
     }
 
     /// Tells the room that a session has ended; waits for space.

@@ -76,8 +76,8 @@ pub(crate) async fn run(
 async fn refuse_all(mailbox: &mut mpsc::Receiver<Mail>, code: CloseCode, reason: &str) {
     mailbox.close();
     while let Some(mail) = mailbox.recv().await {
-        if let Mail::Join(_, outbox, _) = mail {
-            outbox.end(code, reason.to_owned().into());
+        if let Mail::Join(_, entrance, _) = mail {
+            entrance.refuse(code, reason);
         }
     }
 }
@@ -180,7 +180,8 @@ impl RoomTask {
     fn open_mail(&mut self, mails: &mut Vec<Mail>, inputs: &mut Vec<RoomInput>) {
         for mail in mails.drain(..) {
             match mail {
-                Mail::Join(joining, outbox, gate) => {
+                Mail::Join(joining, entrance, gate) => {
+                    let Some(outbox) = entrance.open() else { continue };
                     self.empty_since = None;
                     // Its flag may have been raised when the room did not know it yet.
                     if outbox.expulsion().is_some() {

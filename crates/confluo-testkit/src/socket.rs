@@ -28,11 +28,15 @@ pub struct ClientEnd {
 /// Enters `document` as a writer that is nobody in particular; at most `capacity` frames wait in either direction. It says
 /// its first words before the session begins, which may be over at once.
 pub fn enter(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, capacity: usize, first: Vec<Bytes>) -> ClientEnd {
+    enter_as(by_nobody(document), hub, tasks, capacity, first)
+}
+
+/// The same with a request of one's own.
+pub fn enter_as(request: JoinRequest, hub: &Hub, tasks: &TaskTracker, capacity: usize, first: Vec<Bytes>) -> ClientEnd {
     let (server_to, from) = mpsc::channel(capacity);
     let (to, server_from) = speaking(capacity, first);
-    let served =
-        serve(hub, document, tasks, ServerEnd { from: server_from, to: Some(server_to), heard: 0, heard_bytes: 0 });
-    ClientEnd { to, from, served }
+    let socket = ServerEnd { from: server_from, to: Some(server_to), heard: 0, heard_bytes: 0 };
+    ClientEnd { to, from, served: serve(hub, request, tasks, socket) }
 }
 
 /// Enters, says this, and never reads.
@@ -43,7 +47,7 @@ pub fn enter_deaf(
     words: Vec<Bytes>,
 ) -> (mpsc::Sender<Bytes>, JoinHandle<()>) {
     let (to, from) = speaking(words.len(), words);
-    (to, serve(hub, document, tasks, ServerEnd { from, to: None, heard: 0, heard_bytes: 0 }))
+    (to, serve(hub, by_nobody(document), tasks, ServerEnd { from, to: None, heard: 0, heard_bytes: 0 }))
 }
 
 fn speaking(capacity: usize, words: Vec<Bytes>) -> (mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>) {
@@ -54,15 +58,18 @@ fn speaking(capacity: usize, words: Vec<Bytes>) -> (mpsc::Sender<Bytes>, mpsc::R
     (to, from)
 }
 
-fn serve(hub: &Hub, document: &DocumentName, tasks: &TaskTracker, socket: ServerEnd) -> JoinHandle<()> {
-    let request = JoinRequest {
+fn by_nobody(document: &DocumentName) -> JoinRequest {
+    JoinRequest {
         document: document.clone(),
         access: Access::Write,
         user: None,
         address: None,
         lineage: LineageClaim::Unaware,
         gate: None,
-    };
+    }
+}
+
+fn serve(hub: &Hub, request: JoinRequest, tasks: &TaskTracker, socket: ServerEnd) -> JoinHandle<()> {
     let hub = hub.clone();
     tasks.spawn(async move { hub.serve(request, socket).await })
 }

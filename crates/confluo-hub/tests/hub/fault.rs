@@ -1,0 +1,71 @@
+//! A bug in a room: everybody in it, and on the way into it, is told to come back.
+
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use confluo_hub::{Expulsion, Hub, HubConfig, JoinRequest, LineageClaim, SessionControl, SessionGate};
+use confluo_protocol::{Access, DocumentName};
+use confluo_store::MemoryStore;
+use confluo_testkit::socket::enter_as;
+use tokio_util::task::TaskTracker;
+
+use crate::wire::{Peer, edit_of};
+
+/// Longer than anything takes that is waited for.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Panics in the room's task when the test says so, and when its session first writes.
+#[derive(Debug)]
+struct PanickingGate(Mutex<mpsc::Receiver<()>>);
+
+impl SessionGate for PanickingGate {
+    fn joined(&self, _: SessionControl) {}
+
+    fn renew(&self, _: &Bytes) -> Result<Access, Expulsion> {
+        Ok(Access::Write)
+    }
+
+    fn wrote(&self) {
+        let _ = self.0.lock().unwrap().recv();
+        panic!("a bug, for the test");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cl1_1011_a_room_that_panics_ends_its_sessions_and_those_on_the_way_into_it() {
+    let hub = Hub::start(HubConfig::default(), Arc::new(MemoryStore::new())).unwrap();
+    let (tasks, document) = (TaskTracker::new(), DocumentName::new("notes").unwrap());
+    let (go_on, gate) = mpsc::channel();
+    let request = JoinRequest {
+        document: document.clone(),
+        access: Access::Write,
+        user: None,
+        address: None,
+        lineage: LineageClaim::Unaware,
+        gate: Some(Arc::new(PanickingGate(Mutex::new(gate)))),
+    };
+    let writer = enter_as(request, &hub, &tasks, 64, vec![edit_of(7).encode()]);
+    // The room has taken the edit, and hangs in the gate.
+    wait_for_sessions(&hub, 1).await;
+    let mut entering = Peer::join(&hub, &document, &tasks);
+    wait_for_sessions(&hub, 2).await;
+    go_on.send(()).unwrap();
+    tokio::time::timeout(DEADLINE, writer.served).await.expect("who is in it is told").unwrap();
+    let told = tokio::time::timeout(DEADLINE, async { while entering.receive().await.is_some() {} });
+    told.await.expect("who was on the way into it is told");
+    // The next one finds a new room.
+    let mut next = Peer::join(&hub, &document, &tasks);
+    assert!(next.wait_on_disk().await);
+}
+
+async fn wait_for_sessions(hub: &Hub, count: i64) {
+    let there = async {
+        while hub.metrics().sessions.get() < count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, there).await.unwrap();
+}
