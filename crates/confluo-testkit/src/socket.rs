@@ -58,7 +58,8 @@ fn speaking(capacity: usize, words: Vec<Bytes>) -> (mpsc::Sender<Bytes>, mpsc::R
     (to, from)
 }
 
-fn by_nobody(document: &DocumentName) -> JoinRequest {
+/// A request to enter `document` as a writer that is nobody in particular, without a gate.
+pub fn by_nobody(document: &DocumentName) -> JoinRequest {
     JoinRequest {
         document: document.clone(),
         access: Access::Write,

@@ -6,10 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_hub::{Expulsion, Hub, HubConfig, JoinRequest, LineageClaim, SessionControl, SessionGate};
+use confluo_hub::{Expulsion, Hub, HubConfig, JoinRequest, SessionControl, SessionGate};
 use confluo_protocol::{Access, DocumentName};
 use confluo_store::MemoryStore;
-use confluo_testkit::socket::enter_as;
+use confluo_testkit::socket::{by_nobody, enter_as};
 use tokio_util::task::TaskTracker;
 
 use crate::wire::{Peer, edit_of};
@@ -39,14 +39,8 @@ async fn cl1_1011_a_room_that_panics_ends_its_sessions_and_those_on_the_way_into
     let hub = Hub::start(HubConfig::default(), Arc::new(MemoryStore::new())).unwrap();
     let (tasks, document) = (TaskTracker::new(), DocumentName::new("notes").unwrap());
     let (go_on, gate) = mpsc::channel();
-    let request = JoinRequest {
-        document: document.clone(),
-        access: Access::Write,
-        user: None,
-        address: None,
-        lineage: LineageClaim::Unaware,
-        gate: Some(Arc::new(PanickingGate(Mutex::new(gate)))),
-    };
+    let gate = Arc::new(PanickingGate(Mutex::new(gate)));
+    let request = JoinRequest { gate: Some(gate), ..by_nobody(&document) };
     let writer = enter_as(request, &hub, &tasks, 64, vec![edit_of(7).encode()]);
     // The room has taken the edit, and hangs in the gate.
     wait_for_sessions(&hub, 1).await;

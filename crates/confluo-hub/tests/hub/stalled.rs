@@ -8,10 +8,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_hub::{
-    Expulsion, Hub, JoinRequest, LineageClaim, Received, SessionControl, SessionGate, SessionSocket, SocketLost,
-};
+use confluo_hub::{Expulsion, Hub, JoinRequest, Received, SessionControl, SessionGate, SessionSocket, SocketLost};
 use confluo_protocol::{Access, CloseCode, DocumentName, Frame};
+use confluo_testkit::socket::by_nobody;
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::task::TaskTracker;
 
@@ -100,14 +99,7 @@ impl Stalled {
         gate: &Arc<Gate>,
     ) -> JoinHandle<()> {
         let gate: Arc<dyn SessionGate> = gate.clone();
-        let request = JoinRequest {
-            document: document.clone(),
-            access: Access::Write,
-            user: None,
-            address: None,
-            lineage: LineageClaim::Unaware,
-            gate: Some(gate),
-        };
+        let request = JoinRequest { gate: Some(gate), ..by_nobody(document) };
         let (hub, socket) = (hub.clone(), StalledSocket(Arc::clone(self)));
         tasks.spawn(async move { hub.serve(request, socket).await })
     }

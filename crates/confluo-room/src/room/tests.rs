@@ -44,6 +44,19 @@ fn check(max_document_bytes: usize, message: Option<SyncMessage>) {
     assert!(room.can_snapshot() || effects.commit.is_some());
 }
 
+/// A room with a document, and two writers in it.
+fn room_of_two() -> (Room, Instant, [SessionId; 2]) {
+    let (mut room, _) = Room::open(RoomConfig::default(), stored(LineageId([1; 16]))).expect("opens");
+    let now = confluo_testkit::network::start_of_time();
+    let sessions = [SessionId(1), SessionId(2)];
+    for session in sessions {
+        let joining =
+            Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
+        room.handle(now, [RoomInput::Joined(joining)]);
+    }
+    (room, now, sessions)
+}
+
 #[test]
 fn sy15_a_document_lost_at_any_entry_is_loaded_again_and_never_served_empty() {
     let large = RoomConfig::default().max_document_bytes;
@@ -58,29 +71,21 @@ fn sy15_a_document_lost_at_any_entry_is_loaded_again_and_never_served_empty() {
 /// Two updates broke the document together, and the first of them breaks it alone.
 #[test]
 fn sy15_the_culprit_of_a_batch_is_found_and_costs_only_its_sender() {
-    let lineage = LineageId([1; 16]);
-    let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
-    let now = confluo_testkit::network::start_of_time();
-    let [culprit, other] = [SessionId(1), SessionId(2)];
-    for session in [culprit, other] {
-        let joining =
-            Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
-        room.handle(now, [RoomInput::Joined(joining)]);
-    }
+    let (mut room, now, [culprit, other]) = room_of_two();
     let letter_of = |client: u8| UpdateV1(vec![1, 1, client, 0, 4, 1, 1, b'r', 1, b'b', 0].into());
     let update = |session, client| RoomInput::Received(session, Message::Sync(SyncMessage::Update(letter_of(client))));
     room.document.fails_next = true;
     let effects = room.handle(now, [update(culprit, 2), update(other, 3)]);
     assert!(effects.needs_rebuild && effects.close.is_empty() && effects.commit.is_none(), "nobody is blamed yet");
 
-    room.rebuild(stored(lineage)).expect("opens again");
+    room.rebuild(stored(LineageId([1; 16]))).expect("opens again");
     room.document.fails_next = true;
     let effects = room.handle(now, [RoomInput::Tick]);
     assert!(effects.needs_rebuild && effects.commit.is_none());
     let closed: Vec<_> = effects.close.iter().map(|(session, code, _)| (*session, *code)).collect();
     assert_eq!(closed, [(culprit, CloseCode::Malformed)]);
 
-    room.rebuild(stored(lineage)).expect("opens again");
+    room.rebuild(stored(LineageId([1; 16]))).expect("opens again");
     let effects = room.handle(now, [RoomInput::Tick]);
     assert!(effects.close.is_empty() && effects.commit.is_some(), "what the other sent is taken");
     assert_eq!([1, 2, 3].map(|client| room.document.clocks().clock(client)), [1, 0, 1]);
@@ -165,15 +170,7 @@ fn sy11_what_is_remembered_of_early_content_is_bounded() {
         many_ranges.write_var_uint(2 * range).write_raw(&[1]);
     }
     for early in [many_clients, many_ranges].map(|early| UpdateV1(early.finish())) {
-        let lineage = LineageId([1; 16]);
-        let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
-        let now = confluo_testkit::network::start_of_time();
-        let [waiting, other] = [SessionId(1), SessionId(2)];
-        for session in [waiting, other] {
-            let joining =
-                Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
-            room.handle(now, [RoomInput::Joined(joining)]);
-        }
+        let (mut room, now, [waiting, other]) = room_of_two();
         room.handle(now, [RoomInput::Received(waiting, Message::Sync(SyncMessage::Step2(early)))]);
         let remembered = room.sessions[&waiting].early.as_ref().map(|early| early.content.waits_for.capacity());
         assert!(remembered.is_some_and(|clocks| clocks <= 1024), "{remembered:?} clocks");
