@@ -133,8 +133,9 @@ impl Room {
                 continue;
             };
             let period = Duration::from_secs_f64(1.0 / rate);
-            // Spread evenly over the period, so that the rate is a rate and not a beat.
-            let place = (index * config.writers + number) as f64 / (config.rooms * config.writers) as f64;
+            // Spread evenly over the period, so that the rate is a rate and not a beat: the writers of a room as far apart as
+            // they go, and the rooms between them.
+            let place = (number * config.rooms + index) as f64 / (config.rooms * config.writers) as f64;
             crowd.add(member.write_at_rate(connection, period, period.mul_f64(place)));
         }
         Ok(())
