@@ -272,13 +272,38 @@ fn wrong_value(error: ConfigError, origins: &HashMap<String, String>) -> Problem
     };
     let setting = setting.unwrap_or_else(|| "configuration".to_owned());
     let form = if message.contains("duration") {
-        "; write a number and a unit, such as \"500 ms\", \"30 s\" or \"5 min\", within the bounds that `confluo config print --defaults` tells"
+        "; write a number and a unit, such as \"500 ms\", \"30 s\" or \"5 min\""
     } else {
         ""
     };
-    let message = message + form;
+    let allowed = allowed(&setting).map(|allowed| format!("; allowed is {allowed}")).unwrap_or_default();
+    let message = message + form + &allowed;
     let origin = origins.get(&setting).cloned();
     Problem { setting, origin, message }
+}
+
+/// What is allowed for a setting that is a number, a size or a duration: the end of its comment in the defaults.
+fn allowed(setting: &str) -> Option<String> {
+    let (section, key) = setting.rsplit_once('.')?;
+    let mut lines = DEFAULTS.lines().skip_while(|line| *line != format!("[{section}]")).skip(1);
+    let mut comment = String::new();
+    let value = lines.by_ref().take_while(|line| !line.starts_with('[')).find_map(|line| {
+        let Some((found, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) else {
+            comment.push_str(line.trim_start_matches('#'));
+            return None;
+        };
+        let is_it = found == key;
+        if !is_it {
+            comment.clear();
+        }
+        is_it.then_some(value)
+    })?;
+    if !value.trim_matches('"').starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    let end = comment.trim().trim_end_matches('.').rsplit(". ").next()?.rsplit("… ").next()?;
+    let mut letters = end.chars();
+    Some(letters.next()?.to_lowercase().chain(letters).collect())
 }
 
 #[cfg(test)]

@@ -73,6 +73,16 @@ fn an_unknown_setting_names_itself_its_origin_and_what_is_near() {
 fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
     for (file, parts) in [
         ("[rooms]\nlinger = \"soon\"", ["rooms.linger (from /confluo.toml)", "such as \"500 ms\""]),
+        ("[rooms]\nlinger = -3", ["rooms.linger (from /confluo.toml)", "allowed is 0 s to 1 day"]),
+        (
+            "[rooms]\nmailbox_messages = \"many\"",
+            ["rooms.mailbox_messages (from /confluo.toml)", "allowed is 1 to 1000000"],
+        ),
+        ("[server]\nworkers = -1", ["server.workers (from /confluo.toml)", "allowed is at most 1024"]),
+        (
+            "[shutdown]\ntimeout = \"1 parsec\"",
+            ["shutdown.timeout (from /confluo.toml)", "allowed is longer than `window`; at most 1 h"],
+        ),
         ("[limits]\nmax_message_bytes = \"many\"", ["limits.max_message_bytes (from /confluo.toml)", "64 KiB"]),
         ("[server]\nlisten = \"here\"", ["server.listen (from /confluo.toml)", "an IP address and a port"]),
         ("[store]\nengine = \"floppy\"", ["store.engine (from /confluo.toml)", "sled"]),
@@ -220,8 +230,11 @@ fn the_bounds_that_a_comment_tells_are_those_that_are_checked() {
             assert_eq!(complaint(&within), None, "{setting} = {within:?} is within {low} to {high}");
         }
         for beyond in [below, above].into_iter().flatten() {
-            assert!(complaint(&beyond).is_some(), "{setting} = {beyond:?} is beyond {low} to {high}");
+            let said = complaint(&beyond).unwrap_or_default();
+            assert!(said.contains(" to ") || said.contains(" more than "), "{setting} = {beyond:?}: {said}");
         }
+        let said = complaint("\"soon\"").unwrap_or_default();
+        assert!(said.contains(&format!("allowed is {low} to {high}")), "{setting}: {said}");
     }
     assert!(checked > 40, "{checked} comments were understood");
 }
