@@ -302,7 +302,7 @@ impl fmt::Display for Finding {
             Self::RolledBack { found, acknowledged } => write!(
                 f,
                 "the store's file was damaged: the last {} commits that were on disk are gone; clients that are ahead \
-                 bring their edits back; restore a backup for the rest, and run `confluo doc verify`",
+                 bring their edits back; restore a backup for the rest",
                 acknowledged - found
             ),
             Self::Catalogue { found, expected } => write!(

@@ -15,16 +15,33 @@ use crate::text_update;
 
 /// Documents `a`, with its second record flipped, and `b`.
 fn damaged() -> Place {
+    with_second_record(|value, _| {
+        let middle = value.len() / 2;
+        value[middle] ^= 1;
+    })
+}
+
+/// The same with a second record of `a` that a later format wrote: intact, and of a version that this build does not know.
+fn with_a_newer_record() -> Place {
+    with_second_record(|value, key| {
+        value[0] += 1;
+        let checksum = crc32fast::hash(&[&value[..1], key, &value[5..]].concat());
+        value[1..5].copy_from_slice(&checksum.to_le_bytes());
+    })
+}
+
+/// Documents `a`, whose second record was changed as it lies in the store under the key given, and `b`.
+fn with_second_record(change: impl FnOnce(&mut Vec<u8>, &[u8])) -> Place {
     let place = Place::new();
     let updates = fixtures::document("text-plain").updates;
     let store = confluo_store_sled::open(SledConfig::new(place.data())).unwrap();
     let records: Vec<_> = (1..).zip(&updates).map(|(seq, update)| append("a", seq, update)).collect();
     store.append(&records).unwrap();
     store.append(&[append("b", 1, &fixtures::document("xml").v1)]).unwrap();
-    let key = keys::chunk(&keys::record(DocumentNumber(1), Seq(2)), 0);
+    let record = keys::record(DocumentNumber(1), Seq(2));
+    let key = keys::chunk(&record, 0);
     let mut value = store.engine().get(&key).unwrap().unwrap();
-    let middle = value.len() / 2;
-    value[middle] ^= 1;
+    change(&mut value, &record);
     let mut batch = Batch::default();
     batch.put(key, value);
     store.engine().commit(batch).unwrap();
@@ -39,6 +56,30 @@ fn verify_names_the_document_and_the_record_that_would_not_load() {
     assert!(!report.contains("document \"b\""), "{report}");
     place.succeed(&["doc", "verify", "b"]);
     assert!(place.fail(&["doc", "verify", "b", "c"]).contains("document \"c\": there is none"));
+}
+
+#[test]
+fn verify_goes_on_past_a_record_of_a_newer_version() {
+    let place = with_a_newer_record();
+    let report = place.fail(&["doc", "verify"]);
+    assert!(report.contains("document \"a\": record 2") && report.contains("run a newer confluo"), "{report}");
+    assert!(report.contains("read 2 documents") && !report.contains("document \"b\""), "{report}");
+    assert!(!report.contains("record 2 is damaged"), "it is whole, and to be read by another build: {report}");
+    place.succeed(&["doc", "verify", "b"]);
+}
+
+/// The advice of an error may be to run the command that prints it.
+#[test]
+fn verify_sends_nobody_to_itself() {
+    let place = damaged();
+    // More commits were acknowledged than there are.
+    let acknowledged = 1_000_u64.to_le_bytes();
+    let checksum = crc32fast::hash(&acknowledged).to_le_bytes();
+    fs::write(place.data().join("watermark"), [&acknowledged[..], &checksum].concat()).unwrap();
+    let report = place.fail(&["doc", "verify", "a", "c"]);
+    assert!(report.contains("commits that were on disk are gone"), "{report}");
+    assert!(report.contains("document \"c\": there is none, and it may be"), "{report}");
+    assert!(!report.contains("doc verify"), "{report}");
 }
 
 #[test]

@@ -80,6 +80,10 @@ impl Tally {
         self.documents += 1;
         // What an error hides, salvage may tell.
         let stored = match workplace.store.load(name) {
+            Err(StoreError::MayBeLost { .. }) => {
+                return self
+                    .report(&format!("document {name:?}: there is none, and it may be among what the store has lost"));
+            }
             Err(error) if !error.ends_reading() => {
                 self.report(&format!("document {name:?}: {}", cause(&error)))?;
                 let Ok(salvaged) = workplace.store.salvage(name) else { return Ok(()) };
