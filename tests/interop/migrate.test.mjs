@@ -50,7 +50,7 @@ const checkMoved = async (t, folder, moved) => {
   if (isReference) return
   const dataDir = temporaryFolder(t)
   for (const [file, name] of [...list, ...list]) {
-    execFileSync(findBinary(), ['doc', 'import', name, join(folder, file), '--data-dir', dataDir], { stdio: 'pipe' })
+    execFileSync(findBinary(), ['doc', 'import', name, join(folder, file), '--create-store', '--data-dir', dataDir], { stdio: 'pipe' })
   }
   execFileSync(findBinary(), ['doc', 'verify', '--data-dir', dataDir], { stdio: 'pipe' })
   const { url } = await startServer(t, { dataDir })

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use confluo_protocol::{DocumentName, Seq, UpdateV1};
 use confluo_room::{InspectError, Inspection};
@@ -28,6 +28,7 @@ Examples, while no server runs on the data folder:
   confluo doc show notes --root content:text
   confluo doc export notes notes.yjs
   confluo doc import notes notes.yjs           merges; with --replace the file takes the document's place
+  confluo doc import notes notes.yjs --create-store    also where there is no store yet
   confluo doc verify                           reads every document to its last byte";
 
 /// Works on documents in the data folder of a stopped server.
@@ -80,9 +81,15 @@ impl Doc {
         let address = StoreAddress::of(&config);
         let cache = config.store.cache_bytes;
         let store = if let DocCommand::Import(import) = &mut self.command {
-            // What cannot be imported should not leave an empty store in a folder whose name was mistyped.
+            let is_there = address.is_there();
+            ensure!(
+                is_there || import.create_store,
+                "there is no store in {}; check the path (--data-dir or server.data_dir), or make one with --create-store",
+                address.folder.display()
+            );
             import.read_update()?;
-            if !address.is_there() {
+            if !is_there {
+                // What cannot be imported leaves no empty store.
                 import.check_as_new(&config)?;
             }
             address.open(cache)?

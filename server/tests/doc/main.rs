@@ -116,7 +116,7 @@ fn a_replacement_that_does_not_fit_leaves_the_old_document() {
         limited.args(arguments).arg("--data-dir").arg(place.data());
         limited.env_clear().env("CONFLUO__STORE__ENGINE", "redb").output().unwrap()
     };
-    assert!(confluo(&["doc", "import", "a", &small]).status.success());
+    assert!(confluo(&["doc", "import", "a", &small, "--create-store"]).status.success());
     let refused = confluo(&["doc", "import", "a", &big, "--replace"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("File too large"), "{refused:?}");
     let kept = place.command(&["doc", "export", "a"]).env("CONFLUO__STORE__ENGINE", "redb").output().unwrap().stdout;
@@ -127,7 +127,8 @@ fn a_replacement_that_does_not_fit_leaves_the_old_document() {
 fn an_update_comes_by_standard_input_too() {
     let place = Place::new();
     let fixture = fixtures::document("map-nested");
-    let mut child = place.command(&["doc", "import", "a", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        place.command(&["doc", "import", "a", "-", "--create-store"]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(&fixture.v1.0).unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(place.export("a"), Content::of_updates(&[fixture.v1]));
@@ -166,7 +167,7 @@ fn text_update(text: &str) -> Vec<u8> {
 fn a_document_beyond_its_limit_is_refused_with_the_setting() {
     let place = Place::new();
     let file = place.file("big", &text_update(&"x".repeat(70 * 1024)));
-    let mut import = place.command(&["doc", "import", "a", &file]);
+    let mut import = place.command(&["doc", "import", "a", &file, "--create-store"]);
     let output = import.env("CONFLUO__LIMITS__MAX_DOCUMENT_BYTES", "64 KiB").output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("limits.max_document_bytes (\"64 KiB\")"), "{message}");

@@ -67,7 +67,7 @@ impl Place {
 
     pub(crate) fn import(&self, name: &str, update: &[u8], flags: &[&str]) {
         let file = self.file("update", update);
-        self.succeed(&[&["doc", "import", name, &file], flags].concat());
+        self.succeed(&[&["doc", "import", name, &file, "--create-store"], flags].concat());
     }
 
     pub(crate) fn export(&self, name: &str) -> Content {

@@ -69,11 +69,25 @@ fn a_store_that_is_not_there_or_in_use_is_explained() {
 }
 
 #[test]
+fn an_import_makes_a_store_only_where_it_is_asked_to() {
+    let place = Place::new();
+    let file = place.file("update", &fixtures::document("text-plain").v1.0);
+    let message = place.fail(&["doc", "import", "a", &file]);
+    assert!(message.contains("there is no store in") && message.contains("--create-store"), "{message}");
+    assert!(!place.data().exists(), "nothing was created");
+    place.succeed(&["doc", "import", "a", &file, "--create-store"]);
+    place.succeed(&["doc", "import", "b", &file]);
+    place.succeed(&["doc", "import", "c", &file, "--create-store"]);
+    assert_eq!(place.list().len(), 3);
+}
+
+#[test]
 fn an_import_that_fails_makes_no_store() {
     let place = Place::new();
     let file = place.file("refused", b"no update");
-    assert!(place.fail(&["doc", "import", "a", &file]).contains("malformed update"));
-    assert!(place.fail(&["doc", "import", "a", "/nowhere/update"]).contains("cannot read /nowhere/update"));
+    let import = |file| place.fail(&["doc", "import", "a", file, "--create-store"]);
+    assert!(import(&file).contains("malformed update"));
+    assert!(import("/nowhere/update").contains("cannot read /nowhere/update"));
     assert!(!place.data().exists(), "nothing was created");
 }
 

@@ -34,6 +34,9 @@ pub(super) struct Import {
     /// content, stock clients that still hold it merge it back
     #[arg(long)]
     replace: bool,
+    /// Make a store in the data folder if there is none. Without this a folder whose name was mistyped is refused
+    #[arg(long)]
+    pub(super) create_store: bool,
     /// What is in the file.
     #[arg(skip)]
     update: Option<UpdateV1>,
