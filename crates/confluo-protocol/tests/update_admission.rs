@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use confluo_protocol::{Admission, ClientId, ClockRange, UpdateLimits, UpdateV1, check_update};
+use confluo_protocol::{Admission, ClientId, ClockRange, Clocks, UpdateLimits, UpdateV1, check_update};
 
 /// An update whose structs are GC runs, skips, or texts in the root `t` or behind another client's item.
 #[derive(Clone, Copy)]
@@ -169,4 +169,48 @@ fn an_empty_update_brings_nothing() {
     let empty = update(&[], &[]);
     assert!(check_update(empty.clone(), &UpdateLimits::default()).expect("well formed").is_empty());
     check(&[], &empty, None, &[], &[]);
+}
+
+/// The clocks of a document, of whose clients one is held.
+struct Holding(HashMap<ClientId, u32>, ClientId);
+
+impl Clocks for Holding {
+    fn clock(&mut self, client: ClientId) -> u32 {
+        self.0.clock(client)
+    }
+
+    fn advance(&mut self, client: ClientId, to: u32) {
+        self.0.advance(client, to);
+    }
+
+    fn is_held(&mut self, client: ClientId) -> bool {
+        client == self.1
+    }
+}
+
+#[test]
+fn sy22_of_who_is_held_only_what_is_new_waits_and_what_builds_on_it() {
+    let admit = |known: &[(ClientId, u32)], update: &UpdateV1| {
+        let mut clocks = Holding(known.iter().copied().collect(), 1);
+        let checked = check_update(update.clone(), &UpdateLimits::default()).expect("the update is well formed");
+        let Admission { admitted, early, .. } = checked.admit(&mut clocks);
+        let known = clocks.0.get(&1).copied();
+        (admitted, early.map(|early| (early.waits_for, early.held)), known)
+    };
+    let both = update(&[(2, 0, &[Text("b")]), (1, 0, &[Text("abc"), Skip(2), Text("d")])], &[(1, &[(1, 1)])]);
+    let others = update(&[(2, 0, &[Text("b")])], &[]);
+    assert_eq!(admit(&[], &both), (Some(others.clone()), Some((vec![(1, 2)], vec![1])), None));
+    let deleted = update(&[(2, 0, &[Text("b")])], &[(1, &[(1, 1)])]);
+    assert_eq!(
+        admit(&[(1, 2)], &both),
+        (Some(deleted), Some((vec![(1, 3)], vec![1])), Some(2)),
+        "in the middle of one"
+    );
+    // Behind the gap it waits for what is missing, whoever brings that.
+    assert_eq!(admit(&[(1, 3)], &both).1, Some((vec![(1, 5)], vec![])));
+    assert_eq!(admit(&[(1, 5)], &both).1, Some((vec![(1, 6)], vec![1])));
+    assert_eq!(admit(&[(1, 6)], &both), (Some(both.clone()), None, Some(6)), "copies pass as they come");
+    let built = update(&[(2, 0, &[Text("b"), After(1, 1, "!"), After(1, 2, "?")]), (1, 0, &[Text("abc")])], &[]);
+    let up_to_it = update(&[(2, 0, &[Text("b"), After(1, 1, "!")])], &[]);
+    assert_eq!(admit(&[(1, 2)], &built), (Some(up_to_it), Some((vec![(1, 3)], vec![1])), Some(2)));
 }

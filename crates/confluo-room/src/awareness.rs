@@ -3,6 +3,8 @@
 //! Stock clients relay every change that they receive back to the server, so most of what arrives here is an echo. An
 //! entry that is not newer is dropped before its JSON is looked at. PROTOCOL.md, rules AW1–AW9 and AW11.
 
+mod source;
+
 use std::{
     collections::HashMap,
     time::{Duration, Instant},
@@ -35,12 +37,21 @@ struct Client {
     clock: u64,
     /// `None` when the client is gone.
     json: Option<Bytes>,
-    owner: Option<(SessionId, Person)>,
+    owner: Option<Owner>,
     renewed_at: Instant,
     appeared: Moment,
     /// When this id was last broadcast; 0 for never.
     broadcast: Moment,
     is_pending: bool,
+}
+
+/// The session that an id belongs to (AW2).
+#[derive(Debug)]
+struct Owner {
+    session: SessionId,
+    person: Person,
+    /// It has told all that it had when it came, so that what is new under its id comes from it alone (SY22).
+    has_told_all: bool,
 }
 
 /// What a session knows and has claimed.
@@ -53,9 +64,17 @@ pub(crate) struct Membership {
     /// What it has left of [`AwarenessLimits::rate`].
     bucket: TokenBucket,
     has_spoken: bool,
+    /// It has answered the server's first step 1, or had nothing to answer.
+    has_told_all: bool,
     joined: Moment,
     /// When it was sent all states; `None` before.
     informed: Option<Moment>,
+}
+
+impl Client {
+    fn belongs_to(&self, member: &Membership) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.session == member.session)
+    }
 }
 
 impl Membership {
@@ -98,6 +117,8 @@ pub(crate) struct AwarenessTable {
     last_moment: Moment,
     quiet_until: Option<Instant>,
     next_sweep: Option<Instant>,
+    /// An id may have lost its owner, or that its right, since somebody asked.
+    has_released: bool,
 }
 
 impl AwarenessTable {
@@ -109,6 +130,7 @@ impl AwarenessTable {
             last_moment: 0,
             quiet_until: None,
             next_sweep: None,
+            has_released: false,
         }
     }
 
@@ -122,6 +144,7 @@ impl AwarenessTable {
             ids: Vec::new(),
             bucket: TokenBucket::full(now),
             has_spoken: false,
+            has_told_all: false,
             joined,
             informed: None,
         }
@@ -147,7 +170,7 @@ impl AwarenessTable {
                 }
                 continue;
             };
-            if matches!(&client.owner, Some((owner, _)) if *owner == member.session) {
+            if client.belongs_to(member) {
                 // A null at the clock that is known counts, as in y-protocols.
                 if entry.clock > client.clock || (entry.clock == client.clock && entry.is_null()) {
                     self.accept(now, member, entry)?;
@@ -162,9 +185,9 @@ impl AwarenessTable {
                 // Only the client itself can be ahead of everything that was ever broadcast.
                 None => is_newer,
                 // Its old socket is half-open: an introduction takes the id over, unless it could be a relay.
-                Some((_, holder)) => {
+                Some(holder) => {
                     let could_be_relay = !is_newer && (entry.clock < client.clock || member.was_told(client));
-                    is_introduction && !could_be_relay && member.person.is_same(holder)
+                    is_introduction && !could_be_relay && member.person.is_same(&holder.person)
                 }
             };
             if may_claim {
@@ -218,7 +241,14 @@ impl AwarenessTable {
         }
         // An equal clock in a new session takes the id over without news: there is nothing to tell the others.
         let is_news = entry.clock > client.clock || client.json != json;
-        client.owner = json.is_some().then(|| (member.session, member.person.clone()));
+        let before = client.owner.take();
+        self.has_released |= before.is_some() && json.is_none();
+        client.owner = json.is_some().then(|| Owner {
+            session: member.session,
+            person: member.person.clone(),
+            // Who takes an id over keeps what it guards.
+            has_told_all: member.has_told_all || before.is_some_and(|before| before.has_told_all),
+        });
         client.clock = entry.clock;
         client.json = json;
         client.renewed_at = now;
@@ -232,16 +262,16 @@ impl AwarenessTable {
     /// What the member shows under this id.
     fn state_of(&self, id: ClientId, member: &Membership) -> Option<&Bytes> {
         let client = self.clients.get(&id)?;
-        let is_owner = matches!(&client.owner, Some((owner, _)) if *owner == member.session);
-        client.json.as_ref().filter(|_| is_owner)
+        client.json.as_ref().filter(|_| client.belongs_to(member))
     }
 
     /// A session has ended: its ids are gone, with clock + 1 so that every client takes it as newer.
     pub(crate) fn leave(&mut self, now: Instant, member: &Membership) {
         for &id in &member.ids {
             if let Some(client) = self.clients.get_mut(&id)
-                && matches!(&client.owner, Some((owner, _)) if *owner == member.session)
+                && client.belongs_to(member)
             {
+                self.has_released = true;
                 client.owner = None;
                 client.json = None;
                 client.clock += 1;
@@ -264,6 +294,7 @@ impl AwarenessTable {
                 client.json = None;
                 client.owner = None;
                 client.renewed_at = now;
+                self.has_released = true;
                 expired.push(id);
             }
             client.json.is_some() || client.is_pending || age < FORGOTTEN_AFTER
@@ -355,31 +386,4 @@ fn entry_of(client_id: ClientId, client: &Client) -> AwarenessEntry<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn aw7_of_many_departed_the_oldest_are_forgotten_first() {
-        let mut table = AwarenessTable::new(AwarenessLimits {
-            max_state_bytes: 10,
-            max_ids_per_session: 1,
-            rate: Rate::per_second(1, 1),
-            frame_interval: Duration::ZERO,
-            expiry: Duration::from_secs(30),
-        });
-        let start = confluo_testkit::network::start_of_time();
-        for id in 0..2_000 {
-            let now = start + Duration::from_millis(id);
-            let mut member = table.join(now, SessionId(id), Person { user: None, address: None });
-            let mut writer = AwarenessWriter::default();
-            writer.push(AwarenessEntry { client_id: id, clock: 1, json: b"{}" });
-            table.receive(now, &mut member, &writer.finish()).expect("accepted");
-            table.leave(now, &member);
-            table.take_broadcast(now);
-        }
-        table.sweep(start + Duration::from_secs(10));
-        let mut left: Vec<_> = table.clients.keys().copied().collect();
-        left.sort_unstable();
-        assert_eq!(left, (2_000 - MIN_REMEMBERED as u64..2_000).collect::<Vec<_>>());
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! One batch: everything that waited becomes one transaction, one record, one broadcast.
 
-use std::time::Instant;
+use std::{collections::HashMap, time::Instant};
 
 use bytes::Bytes;
 use confluo_protocol::{
@@ -10,6 +10,7 @@ use confluo_protocol::{
 };
 
 use crate::{
+    awareness::AwarenessTable,
     document::Broken,
     effects::{Effects, NewRecord, Outgoing},
     room::{InFlight, Room},
@@ -89,6 +90,9 @@ impl Room {
             Content::SaveStatus(bytes) => gathered.taken.push((id, Content::SaveStatus(bytes))),
             Content::Update { update, is_answer } => {
                 gathered.taken.push((id, Content::Update { update: update.clone(), is_answer }));
+                if is_answer {
+                    self.awareness.note_told_all(&mut session.member);
+                }
                 self.take_update(now, id, update, is_answer, gathered, effects);
             }
         }
@@ -143,7 +147,9 @@ impl Room {
             let reason = format!("the document would exceed its limit of {limit} bytes; delete something first");
             return self.refuse_update(id, CloseCode::TooLarge, reason, effects);
         }
-        let Admission { admitted, structs, early, .. } = match self.document.admit(&checked) {
+        let user = self.sessions.get(&id).and_then(|session| session.user.as_ref());
+        let is_held = |client| is_held(&self.awareness, &self.sessions, &self.authors, user, client);
+        let Admission { admitted, structs, early, .. } = match self.document.admit(&checked, is_held) {
             Ok(admission) => admission,
             Err(misplaced) => return self.refuse_update(id, CloseCode::Malformed, misplaced.to_string(), effects),
         };
@@ -259,21 +265,23 @@ impl Room {
         for (id, range) in &gathered.ranges {
             if self.document.clocks().clock(range.client) < range.end {
                 let fingerprint = range.client ^ (u64::from(range.end) << 32);
-                let early = Early { waits_for: Vec::new(), fingerprint };
+                let early = Early { waits_for: Vec::new(), held: Vec::new(), fingerprint };
                 self.note_early(now, *id, Some(early), false, effects);
             }
         }
     }
 
-    /// Something that early content waited for may have come from someone else.
-    fn ask_again(&mut self, now: Instant, effects: &mut Effects) {
+    /// Something that early content waited for may have come from someone else, or somebody has let it go.
+    pub(crate) fn ask_again(&mut self, now: Instant, effects: &mut Effects) {
         let mut early_sessions = std::mem::take(&mut self.early_sessions);
         early_sessions.retain(|id| {
+            let Some(session) = self.sessions.get(id) else { return false };
+            let Some(early) = &session.early else { return false };
+            let user = session.user.as_ref();
+            let is_held = |client| is_held(&self.awareness, &self.sessions, &self.authors, user, client);
+            let is_released = early.content.held.iter().any(|&client| !is_held(client));
             let Some(session) = self.sessions.get_mut(id) else { return false };
-            if session.early.is_none() {
-                return false;
-            }
-            if session.should_ask_again(now, |client| self.document.clocks().clock(client)) {
+            if session.should_ask_again(now, is_released, |client| self.document.clocks().clock(client)) {
                 let vector = self.document.state_vector();
                 effects.now.push(Outgoing::Direct(*id, Frame::step1(&vector)));
             }
@@ -338,4 +346,28 @@ impl Room {
             effects.now.push(self.lineage_frame(id));
         }
     }
+}
+
+/// SY22: who is seen to write under a client id, if what is new under it can come from there alone.
+pub(crate) fn holder<'a>(
+    awareness: &'a AwarenessTable,
+    sessions: &HashMap<SessionId, Session>,
+    client: ClientId,
+) -> Option<&'a UserId> {
+    let (source, user) = awareness.source_of(client)?;
+    sessions.get(&source).is_some_and(|source| source.access == Access::Write).then_some(user)
+}
+
+/// SY22: whether what is new of a client waits, if it comes from this user. So it does while somebody else is seen to write
+/// under that id, unless the document had its first struct from this one.
+fn is_held(
+    awareness: &AwarenessTable,
+    sessions: &HashMap<SessionId, Session>,
+    authors: &HashMap<ClientId, UserId>,
+    sender: Option<&UserId>,
+    client: ClientId,
+) -> bool {
+    let Some(sender) = sender else { return false };
+    let is_another = holder(awareness, sessions, client).is_some_and(|user| user != sender);
+    is_another && authors.get(&client) != Some(sender)
 }

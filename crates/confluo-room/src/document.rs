@@ -63,6 +63,26 @@ impl Clocks for KnownClocks {
     }
 }
 
+/// The clocks, as one sender meets them.
+struct Held<'a, F> {
+    clocks: &'a mut KnownClocks,
+    is_held: F,
+}
+
+impl<F: Fn(ClientId) -> bool> Clocks for Held<'_, F> {
+    fn clock(&mut self, client: ClientId) -> u32 {
+        self.clocks.clock(client)
+    }
+
+    fn advance(&mut self, client: ClientId, to: u32) {
+        self.clocks.advance(client, to);
+    }
+
+    fn is_held(&mut self, client: ClientId) -> bool {
+        (self.is_held)(client)
+    }
+}
+
 impl Document {
     pub(crate) fn empty() -> Self {
         // Formatting clean-up would make the server an author of deletions; collection of deleted content stays on.
@@ -88,9 +108,14 @@ impl Document {
         &mut self.clocks
     }
 
-    /// Splits an update into what can be taken now and what is early. What is admitted counts as known from here on.
-    pub(crate) fn admit(&mut self, update: &CheckedUpdate) -> Result<Admission, Misplaced> {
-        let admission = update.admit(&mut self.clocks);
+    /// Splits an update into what can be taken now and what is early, as is all that is new of a client that `is_held`. What
+    /// is admitted counts as known from here on.
+    pub(crate) fn admit(
+        &mut self,
+        update: &CheckedUpdate,
+        is_held: impl Fn(ClientId) -> bool,
+    ) -> Result<Admission, Misplaced> {
+        let admission = update.admit(&mut Held { clocks: &mut self.clocks, is_held });
         let placed = self.note_new_ids(&admission).map_err(Misplaced::from).and_then(|()| {
             let placed = self.places.take(update, |client| self.clocks.clock(client));
             placed.inspect_err(|_| self.spread.remove(new_ids(&admission)))

@@ -1,6 +1,8 @@
 //! What brings one session up to date: the answer to its step 1, and the diff after its queue overflowed.
 
-use confluo_protocol::{CloseCode, Frame, SessionId, StateVectorV1, state_vector::check_state_vector};
+use confluo_protocol::{
+    ClientId, Clocks, CloseCode, Frame, SessionId, StateVectorV1, state_vector::check_state_vector,
+};
 
 use crate::{
     document::Broken,
@@ -18,6 +20,7 @@ impl Room {
                 return self.close(id, CloseCode::Malformed, reason.into(), effects);
             }
         };
+        self.note_what_it_has(id, &known);
         let frames = if known.is_empty() {
             self.full_state_frames()
         } else if let Some(frame) = self.full_state.diff(asked) {
@@ -33,6 +36,16 @@ impl Room {
             })
         };
         self.catch_up(id, frames, effects);
+    }
+
+    /// SY22: who has nothing that the document lacks has nothing to tell.
+    fn note_what_it_has(&mut self, id: SessionId, known: &[(ClientId, u32)]) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && session.user.is_some()
+            && known.iter().all(|&(client, clock)| clock <= self.document.clocks().clock(client))
+        {
+            self.awareness.note_told_all(&mut session.member);
+        }
     }
 
     pub(crate) fn resync(&mut self, id: SessionId, effects: &mut Effects) {

@@ -14,7 +14,7 @@ use confluo_protocol::{
 
 use crate::{
     awareness::{AwarenessLimits, AwarenessTable},
-    batch::Content,
+    batch::{Content, holder},
     creation::Creation,
     document::Document,
     effects::{Effects, Joining, LineageClaim, Outgoing, RoomConfig, RoomInput},
@@ -135,6 +135,7 @@ impl Room {
                 RoomInput::AccessChanged(session, access) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.access = access;
+                        self.awareness.note_release();
                         if !self.config.may_publish(access) {
                             self.awareness.leave(now, &session.member);
                         }
@@ -167,6 +168,9 @@ impl Room {
         effects.needs_rebuild |= self.document.is_broken() && self.in_flight.is_none();
         self.inform_newcomers(now, &mut effects);
         self.awareness.sweep(now);
+        if !self.document.is_broken() && self.awareness.take_released() {
+            self.ask_again(now, &mut effects);
+        }
         if let Some(entries) = self.awareness.take_broadcast(now) {
             effects.now.push(Outgoing::Presence(Frame::awareness(&entries)));
         }
@@ -266,6 +270,12 @@ impl Room {
     /// The document's lineage.
     pub fn lineage(&self) -> LineageId {
         self.lineage
+    }
+
+    /// The user from whom alone, and from who brought its first struct, what is new under a client id is taken at present
+    /// (SY22). `None` when it is taken from everybody.
+    pub fn holder(&self, client: ClientId) -> Option<&UserId> {
+        holder(&self.awareness, &self.sessions, client)
     }
 
     /// How many sessions are here.

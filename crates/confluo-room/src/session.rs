@@ -111,8 +111,14 @@ impl Session {
         !std::mem::replace(&mut self.is_asked, true)
     }
 
-    /// After a batch: whether a stuck remainder may fit now, so that the client must be asked again.
-    pub(crate) fn should_ask_again(&mut self, now: Instant, mut clock: impl FnMut(ClientId) -> u32) -> bool {
+    /// Whether a stuck remainder may fit now, so that the client must be asked again: `is_released` if some of it was held and
+    /// is no longer.
+    pub(crate) fn should_ask_again(
+        &mut self,
+        now: Instant,
+        is_released: bool,
+        mut clock: impl FnMut(ClientId) -> u32,
+    ) -> bool {
         let Some(early) = self.early.as_mut().filter(|early| early.is_stuck) else { return false };
         let may_fit = if early.content.waits_for.is_empty() {
             // It refers to something, and nobody knows what: ask more and more rarely.
@@ -120,7 +126,7 @@ impl Session {
         } else {
             early.content.waits_for.iter().any(|&(client, needed)| clock(client) >= needed)
         };
-        if !may_fit || self.is_asked {
+        if !(may_fit || is_released) || self.is_asked {
             return false;
         }
         early.is_stuck = false;
@@ -143,6 +149,9 @@ fn bounded(mut early: Early) -> Early {
     if early.waits_for.len() > MAX_AWAITED_CLOCKS {
         early.waits_for.clear();
     }
+    // What is held waits for a clock, too.
+    early.held.truncate(MAX_AWAITED_CLOCKS);
+    early.held.shrink_to_fit();
     early.waits_for.shrink_to_fit();
     early
 }

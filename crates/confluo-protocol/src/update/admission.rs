@@ -19,6 +19,11 @@ pub trait Clocks {
 
     /// Notes that everything before `to` is admitted, so that the next update of a batch may build on it.
     fn advance(&mut self, client: ClientId, to: u32);
+
+    /// Whether new structs of `client` wait, although nothing is missing, because the update is somebody else's (SY22).
+    fn is_held(&mut self, _client: ClientId) -> bool {
+        false
+    }
 }
 
 impl<S: BuildHasher> Clocks for HashMap<ClientId, u32, S> {
@@ -52,6 +57,9 @@ pub struct Admission {
 pub struct Early {
     /// Which client's clock must reach what before a next piece can be admitted: one entry per client, ascending.
     pub waits_for: Vec<(ClientId, u32)>,
+    /// Of which clients something waits only because they are held ([`Clocks::is_held`]), until they are not or the document
+    /// has it all the same: each is in `waits_for` too.
+    pub held: Vec<ClientId>,
     /// Equal for equal remainders, however their bytes are arranged. Asking again makes sense only when it changes, or
     /// when a clock that is waited for moves.
     pub fingerprint: u64,
@@ -75,6 +83,8 @@ pub(super) struct Stop {
     pub(super) clock: u32,
     /// The client and clock that the document must reach first.
     pub(super) waits_for: (ClientId, u32),
+    /// Nothing is missing: the section's client is held.
+    pub(super) is_held: bool,
 }
 
 impl CheckedUpdate {
@@ -93,7 +103,10 @@ impl CheckedUpdate {
                 }
                 remainder.add(ClockRange { start: run.start.max(stop), ..*run }, Kind::Struct);
             }
-            remainder.waits_for.extend(reach.stop.map(|stop| stop.waits_for));
+            if let Some(stop) = reach.stop {
+                remainder.waits_for.push(stop.waits_for);
+                remainder.held.extend(stop.is_held.then_some(section.client));
+            }
             if reach.reached > reach.known {
                 clocks.advance(section.client, reach.reached);
             }
@@ -119,16 +132,21 @@ impl CheckedUpdate {
             return reach_by_references(self, clocks);
         }
         let sections = self.sections.iter().enumerate();
-        sections.map(|(index, section)| self.reach_by_runs(index, section, clocks.clock(section.client))).collect()
+        let reach = |(index, section): (usize, &Section)| {
+            let reach = self.reach_by_runs(index, section, clocks.clock(section.client));
+            held_back(section, reach, clocks).unwrap_or(reach)
+        };
+        sections.map(reach).collect()
     }
 
     /// How far a section reaches if all that it refers to is known.
-    fn reach_by_runs(&self, index: usize, section: &Section, known: u32) -> Reach {
+    pub(super) fn reach_by_runs(&self, index: usize, section: &Section, known: u32) -> Reach {
         let mut reach = Reach { cut: Cut { structs: 0, offset: section.offset }, known, reached: known, stop: None };
         for run in section.first_run..self.runs_end(index) {
             let range = self.runs[run];
             if range.start > reach.reached {
-                reach.stop = Some(Stop { clock: range.start, waits_for: (section.client, range.start) });
+                let waits_for = (section.client, range.start);
+                reach.stop = Some(Stop { clock: range.start, waits_for, is_held: false });
                 break;
             }
             reach.reached = reach.reached.max(range.end);
@@ -182,6 +200,17 @@ impl CheckedUpdate {
     }
 }
 
+/// Where a section stops that reaches this far, if its client is held and it has anything new: there is nothing of it
+/// to take then, as all before that is known.
+pub(super) fn held_back(section: &Section, reach: Reach, clocks: &mut dyn Clocks) -> Option<Reach> {
+    let Reach { known, reached, .. } = reach;
+    let is_held = reached > known && clocks.is_held(section.client);
+    is_held.then(|| {
+        let stop = Stop { clock: known, waits_for: (section.client, reached), is_held };
+        Reach { cut: Cut { structs: 0, offset: section.offset }, known, reached: known, stop: Some(stop) }
+    })
+}
+
 enum Deletes {
     AsTheyCame,
     Clipped(Vec<ClockRange>),
@@ -225,6 +254,7 @@ impl<'a> KnownClock<'a> {
 #[derive(Default)]
 struct Remainder {
     waits_for: Vec<(ClientId, u32)>,
+    held: Vec<ClientId>,
     fingerprint: u64,
 }
 
@@ -244,13 +274,13 @@ impl Remainder {
     }
 
     fn into_early(self) -> Option<Early> {
-        let Self { mut waits_for, fingerprint } = self;
+        let Self { mut waits_for, held, fingerprint } = self;
         if waits_for.is_empty() {
             return None;
         }
         waits_for.sort_unstable();
         waits_for.dedup_by_key(|(client, _)| *client);
-        Some(Early { waits_for, fingerprint })
+        Some(Early { waits_for, held, fingerprint })
     }
 }
 

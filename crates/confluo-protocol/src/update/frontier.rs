@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 use smallvec::SmallVec;
 
 use super::{
-    CheckedUpdate, Cut, Section,
-    admission::{Clocks, Reach, Stop},
+    CheckedUpdate, Cut,
+    admission::{Clocks, Reach, Stop, held_back},
     walk::{ForeignReferences, walk_struct},
 };
 use crate::{ClientId, Reader};
@@ -21,10 +21,11 @@ pub(super) fn reach_by_references(checked: &CheckedUpdate, clocks: &mut dyn Cloc
     let mut frontier = Frontier {
         checked,
         by_client: checked.sections.iter().enumerate().map(|(index, section)| (section.client, index)).collect(),
-        walks: checked.sections.iter().map(|section| Walk::new(section, clocks.clock(section.client))).collect(),
+        walks: (0..checked.sections.len()).map(|index| Walk::new(checked, index, clocks)).collect(),
         waiting: BTreeMap::new(),
     };
-    let mut ready: Vec<usize> = (0..checked.sections.len()).collect();
+    let mut ready: Vec<usize> =
+        (0..checked.sections.len()).filter(|&index| frontier.walks[index].reach.stop.is_none()).collect();
     while let Some(index) = ready.pop() {
         frontier.advance(index, clocks);
         frontier.wake(index, &mut ready);
@@ -49,9 +50,14 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(section: &Section, known: u32) -> Self {
+    /// At the section's start; a section that is held stays there.
+    fn new(checked: &CheckedUpdate, index: usize, clocks: &mut dyn Clocks) -> Self {
+        let section = &checked.sections[index];
+        let known = clocks.clock(section.client);
         let start = Cut { structs: 0, offset: section.offset };
-        Self { reach: Reach { cut: start, known, reached: known, stop: None }, next: start, clock: section.clock }
+        let reach = held_back(section, checked.reach_by_runs(index, section, known), clocks);
+        let reach = reach.unwrap_or(Reach { cut: start, known, reached: known, stop: None });
+        Self { reach, next: start, clock: section.clock }
     }
 }
 
@@ -76,7 +82,7 @@ impl Frontier<'_> {
             if !walked.is_skip
                 && let Some(waits_for) = self.missing(index, clock, &referred, clocks)
             {
-                self.walks[index].reach.stop = Some(Stop { clock, waits_for });
+                self.walks[index].reach.stop = Some(Stop { clock, waits_for, is_held: false });
                 self.waiting.entry(waits_for).or_default().push(index);
                 return;
             }

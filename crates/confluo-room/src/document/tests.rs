@@ -14,7 +14,7 @@ fn sy20_a_refused_update_leaves_no_clocks_in_memory() {
     update.write_var_uint(0);
     let update = check_update(UpdateV1(update.finish()), &UpdateLimits::default()).expect("well formed");
     let mut document = Document::empty();
-    assert_eq!(document.admit(&update).err(), Some(Misplaced::CrossedOrigins));
+    assert_eq!(document.admit(&update, |_| false).err(), Some(Misplaced::CrossedOrigins));
     let room_for = document.clocks.0.capacity();
     assert!(room_for < 100, "there is room for {room_for} clients");
 }

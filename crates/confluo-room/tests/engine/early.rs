@@ -9,7 +9,7 @@ use yrs::{ReadTxn, StateVector, Transact, updates::decoder::Decode};
 use crate::scene::{Author, Scene, early_text, is_step1, save_status, step2, update};
 
 /// Answers each step 1 among `messages` as a client would that lost some of its own updates: from `memory`, what it has.
-fn answers(messages: &[Message], memory: &Author) -> Vec<Message> {
+pub(crate) fn answers(messages: &[Message], memory: &Author) -> Vec<Message> {
     let asked = messages.iter().filter_map(|message| match message {
         Message::Sync(SyncMessage::Step1(vector)) => Some(StateVector::decode_v1(&vector.0).expect("it decodes")),
         _ => None,

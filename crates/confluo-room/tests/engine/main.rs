@@ -3,6 +3,7 @@
 mod access;
 mod awareness;
 mod bounds;
+mod claimed;
 mod creation;
 mod crowd;
 mod early;

@@ -7,7 +7,7 @@ use confluo_testkit::network::Written;
 
 use crate::scene::{Author, Scene, is_content, save_status, step2, update};
 
-fn statuses(messages: &[Message]) -> Vec<u8> {
+pub(crate) fn statuses(messages: &[Message]) -> Vec<u8> {
     let of = |message: &Message| if let Message::SaveStatus(bytes) = message { Some(bytes[0]) } else { None };
     messages.iter().filter_map(of).collect()
 }

@@ -107,6 +107,10 @@ impl Author {
         Self { doc: Doc::with_options(options) }
     }
 
+    pub(crate) fn id(&self) -> u64 {
+        self.doc.client_id().get()
+    }
+
     /// Types at the end, and returns the update.
     pub(crate) fn types(&self, words: &str) -> UpdateV1 {
         let text = self.doc.get_or_insert_text("text");
