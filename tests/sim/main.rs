@@ -31,13 +31,19 @@ fn odds(seed: u64) -> Odds {
     }
 }
 
+/// In every second world there are users, and one of them forges.
+fn world(seed: u64, clients: u64, odds: Odds) -> (Network, Odds) {
+    let network = Network::new(seed, clients);
+    if seed % 2 == 1 { (network.with_users(), Odds { forge: 10, ..odds }) } else { (network, odds) }
+}
+
 fn simulate(seed: u64) -> Network {
-    let mut network = Network::new(seed, 3 + seed % 3);
+    let (mut network, odds) = world(seed, 3 + seed % 3, odds(seed));
     if seed.is_multiple_of(7) {
         network.server.max_queued_frames = 4;
     }
     for _ in 0..150 {
-        network.step(odds(seed));
+        network.step(odds);
     }
     network.run_until_quiescent();
     network.assert_converged();
@@ -48,9 +54,9 @@ fn simulate(seed: u64) -> Network {
 
 /// At the end everyone sees everyone who renews, and nobody else.
 fn assert_presence(seed: u64) {
-    let mut network = Network::new(seed, 3);
+    let (mut network, odds) = world(seed, 3, odds(seed));
     for _ in 0..150 {
-        network.step(odds(seed));
+        network.step(odds);
     }
     network.run_until_quiescent();
     network.wait(Duration::from_secs(31));
@@ -68,9 +74,9 @@ fn assert_presence(seed: u64) {
 /// Grants are reduced and widened, tokens expire, people are revoked and pardoned, in the middle of everything else. What
 /// is stored and shown was permitted when it was taken, and when all may write again, nothing that was done is lost.
 fn simulate_access(seed: u64) {
-    let mut network = Network::new(seed, 3 + seed % 3);
-    network.watch_access();
     let odds = Odds { access: 4, expire: 2, revoke: 1, reconnect: 6, ..odds(seed) };
+    let (mut network, odds) = world(seed, 3 + seed % 3, odds);
+    network.watch_access();
     for _ in 0..150 {
         network.step(odds);
     }
@@ -112,10 +118,12 @@ fn sy_ss_replicas_are_equal_and_nothing_acknowledged_is_lost() {
 
 /// Otherwise the others would say less than they seem to.
 #[test]
-fn mail_comes_late_and_flushes_are_unheard_of() {
+fn mail_comes_late_flushes_are_unheard_of_and_somebody_forges() {
     let worlds: Vec<_> = (0..60).map(simulate).collect();
     let late: usize = worlds.iter().map(|network| network.late_arrivals).sum();
     let unheard: usize = worlds.iter().map(|network| network.server.unheard_writes).sum();
+    let forged: usize = worlds.iter().map(|network| network.forgeries).sum();
+    assert!(forged > 100, "{forged} times somebody wrote under another's client id");
     assert!(
         late > 50 && unheard > 30,
         "{late} messages came late, {unheard} flushes were on disk and nobody heard of it"

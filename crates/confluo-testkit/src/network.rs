@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod disk;
 mod durable;
+mod forgery;
 mod server;
 
 use std::{
@@ -16,7 +17,7 @@ use std::{
 };
 
 pub use client::VirtualClient;
-use confluo_protocol::{Access, DocumentName, Message, SessionId};
+use confluo_protocol::{Access, DocumentName, Message, SessionId, UserId};
 use confluo_room::{Joining, LineageClaim, RoomConfig};
 use confluo_store::DocumentStore;
 pub use disk::{LINEAGE, Written};
@@ -35,6 +36,11 @@ pub struct Network {
     last_session: u64,
     /// What each client's token says; `None` while it is revoked.
     grants: Vec<Option<Access>>,
+    /// Whose each client is; nobody's in a network without users.
+    users: Vec<Option<UserId>>,
+    forger: Option<SessionId>,
+    /// How often somebody wrote under another's client id.
+    pub forgeries: usize,
     /// Each client's sessions, those included that it has given up and the server has not, or that have left.
     sessions: Vec<Vec<SessionId>>,
     /// What clients had sent in sessions that they gave up: it arrives late, or with a crash never.
@@ -86,6 +92,8 @@ pub struct Odds {
     pub expire: u32,
     /// A client is revoked: its session ends at once, and it does not get in. Or it is pardoned.
     pub revoke: u32,
+    /// Somebody writes under the id of a client that is there to be protected; nobody is in a network without users.
+    pub forge: u32,
 }
 
 impl Default for Odds {
@@ -106,6 +114,7 @@ impl Default for Odds {
             access: 0,
             expire: 0,
             revoke: 0,
+            forge: 0,
         }
     }
 }
@@ -136,6 +145,9 @@ impl Network {
         let clients: Vec<_> = ids.into_iter().map(VirtualClient::new).collect();
         Self {
             grants: vec![Some(Access::Write); clients.len()],
+            users: vec![None; clients.len()],
+            forger: None,
+            forgeries: 0,
             sessions: vec![Vec::new(); clients.len()],
             late_mail: Vec::new(),
             late_arrivals: 0,
@@ -163,7 +175,8 @@ impl Network {
         let Some(access) = self.grants[client] else { return };
         self.last_session += 1;
         let session = SessionId(self.last_session);
-        self.server.join(self.now, Joining { access, ..joining(session) });
+        let user = self.users[client].clone();
+        self.server.join(self.now, Joining { access, user, ..joining(session) });
         self.sessions[client].push(session);
         self.clients[client].connect(session);
     }
@@ -177,7 +190,7 @@ impl Network {
 
     /// One thing happens by chance.
     pub fn step(&mut self, odds: Odds) {
-        let things: [(u32, Thing); 15] = [
+        let things: [(u32, Thing); 16] = [
             (odds.edit, |network, client| network.clients[client].edit(&mut network.rng)),
             (odds.deliver, |network, _| network.deliver_some()),
             (odds.flush, |network, _| network.server.flush(network.now)),
@@ -196,6 +209,7 @@ impl Network {
             (odds.access, Self::change_access),
             (odds.expire, Self::expire),
             (odds.revoke, Self::revoke_or_pardon),
+            (odds.forge, |network, _| network.forge()),
         ];
         let client = self.rng.random_range(0..self.clients.len());
         let (_, thing) = *things.choose_weighted(&mut self.rng, |(odds, _)| *odds).expect("some odds");

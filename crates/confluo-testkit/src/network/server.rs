@@ -147,6 +147,11 @@ impl VirtualServer {
         self.handle(now, vec![RoomInput::AccessChanged(session, access)]);
     }
 
+    /// Nothing that this session brings may be in a record, though the room lets it write.
+    pub(crate) fn count_as_not_permitted(&mut self, session: SessionId) {
+        self.access.remove(&session);
+    }
+
     /// Messages arrive, all in one batch. Nothing is read from a session that the server has ended.
     pub fn receive(&mut self, now: Instant, session: SessionId, messages: impl IntoIterator<Item = Message>) {
         if self.connections.get(&session).is_none_or(|connection| connection.is_ending) {
