@@ -17,8 +17,11 @@ use crate::outbox::Outbox;
 
 /// Decides about one session. Every method is called on the session's task or its room's, and must not wait.
 pub trait SessionGate: fmt::Debug + Send + Sync + 'static {
-    /// The session has joined; through `control` it can be ended until it has gone.
-    fn joined(&self, control: SessionControl);
+    /// The session is about to join, for which it may have to wait; through `control` it can be ended until it has gone.
+    fn entering(&self, control: SessionControl);
+
+    /// Its room has been told of it.
+    fn joined(&self) {}
 
     /// The client sent a token in-band (AU2). The access is in force from its next message on; a refusal ends the session.
     fn renew(&self, token: &Bytes) -> Result<Access, Expulsion>;

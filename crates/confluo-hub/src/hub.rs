@@ -244,27 +244,13 @@ impl Hub {
         let JoinRequest { document, access, user, address, lineage, gate } = request;
         let joining = Joining { session: id, access, user, address, lineage };
         let gate = gate.map(GateHold::new);
-        let mut session = Session::new(id, Arc::clone(shared), socket, Arc::clone(&outbox), mailbox);
+        let mut session = Session::new(id, Arc::clone(shared), socket, outbox, mailbox);
         session.access = access;
-        session.gate.clone_from(&gate);
+        session.gate = gate;
         shared.metrics.sessions_joined.add(1);
         shared.metrics.sessions.increment();
-        // Boxed, as all that a session does but once: idle ones keep the size of the largest step.
-        let joined = Box::pin(session.mailbox.join(joining, Arc::clone(&outbox), gate)).await;
-        let end = if joined.is_ok() {
-            tracing::debug!(?access, "the session has joined");
-            shared.sessions.insert(id, Arc::clone(&outbox));
-            // `drain` first says that it has begun and then lists the sessions: who is not on that list sees it here.
-            if shared.health.is_draining() {
-                outbox.end(CloseCode::GoingAway, "the server is going away; come back".into());
-            }
-            let end = session.run(&document).await;
-            shared.sessions.remove(id);
-            end
-        } else {
-            let reason = "the room was just closed; try again".into();
-            SessionEnd::ByServer(Ending { code: CloseCode::InternalError, reason, is_expulsion: false })
-        };
+        let end = session.run(&document, joining).await;
+        shared.sessions.remove(id);
         Box::pin(self.end_session(&document, session, end)).await;
     }
 

@@ -12,13 +12,13 @@ use std::{
 
 use bytes::Bytes;
 use confluo_protocol::{Access, AuthMessage, CloseCode, DocumentName, Frame, Message, Reader, SessionId};
-use confluo_room::RoomInput;
+use confluo_room::{Joining, RoomInput};
 use futures_util::FutureExt;
 
 use crate::{
     gate::{Expulsion, GateHold, SessionControl},
     hub::Shared,
-    mailbox::{Mailbox, Posting},
+    mailbox::{Mailbox, Posting, RoomGone},
     metrics::Limit,
     outbox::{Ending, Outbox},
     pace::{LEAST_AWARENESS_COST, Pace, TooManyMessages},
@@ -102,16 +102,16 @@ impl<S: SessionSocket> Session<S> {
         }
     }
 
-    /// Runs until one side ends it, or a bug does: then it must still leave, or its room would wait for it for ever. Delivers
-    /// what was read before the end, but of whoever is expelled, and be it meanwhile, nothing more.
-    pub(crate) async fn run(&mut self, document: &DocumentName) -> SessionEnd {
+    /// Joins, and runs until one side ends it, or a bug does: then it must still leave, or its room would wait for it for ever.
+    /// Delivers what was read before the end, but of whoever is expelled, and be it meanwhile, nothing more.
+    pub(crate) async fn run(&mut self, document: &DocumentName, joining: Joining) -> SessionEnd {
         let outbox = Arc::clone(&self.outbox);
         let life = AssertUnwindSafe(async {
-            if let Some(gate) = &self.gate {
-                gate.joined(SessionControl::new(Arc::clone(&self.outbox), self.mailbox.expulsions.clone()));
+            // Boxed, as all that a session does but once: idle ones keep the size of the largest step.
+            if let Err(RoomGone) = Box::pin(self.join(joining)).await {
+                return SessionEnd::by_server(CloseCode::InternalError, "the room was just closed; try again");
             }
             let end = poll_fn(|cx| self.poll_run(cx)).await;
-            // Boxed, as all that a session does but once: idle ones keep the size of the largest step.
             Box::pin(self.deliver_unread()).await;
             end
         });
@@ -130,6 +130,24 @@ impl<S: SessionSocket> Session<S> {
             self.forget_unread();
             SessionEnd::by_server(CloseCode::InternalError, "the session was closed by a fault; try again")
         })
+    }
+
+    /// Waits until the room takes it. Whoever decides about it can reach it from before that.
+    async fn join(&mut self, joining: Joining) -> Result<(), RoomGone> {
+        if let Some(gate) = &self.gate {
+            gate.entering(SessionControl::new(Arc::clone(&self.outbox), self.mailbox.expulsions.clone()));
+        }
+        self.mailbox.join(joining, Arc::clone(&self.outbox), self.gate.clone()).await?;
+        tracing::debug!(access = ?self.access, "the session has joined");
+        self.shared.sessions.insert(self.id, Arc::clone(&self.outbox));
+        // `drain` first says that it has begun and then lists the sessions: who is not on that list sees it here.
+        if self.shared.health.is_draining() {
+            self.outbox.end(CloseCode::GoingAway, "the server is going away; come back".into());
+        }
+        if let Some(gate) = &self.gate {
+            gate.joined();
+        }
+        Ok(())
     }
 
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<SessionEnd> {

@@ -53,10 +53,13 @@ impl Attendance {
 }
 
 impl SessionGate for Attendance {
-    fn joined(&self, control: SessionControl) {
+    fn entering(&self, control: SessionControl) {
         if let Some(visit) = &self.visit {
-            visit.joined(control);
+            visit.entering(control);
         }
+    }
+
+    fn joined(&self) {
         self.has_joined.store(true, Ordering::Relaxed);
         self.door.audit().record(&AuditEvent::Connected { who: self.who(), access: name_of(self.access) });
     }

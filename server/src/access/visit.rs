@@ -27,7 +27,7 @@ struct State {
 
 #[derive(Debug)]
 enum Stage {
-    /// The room has not taken it in yet.
+    /// It is on its way from the door to its room, and cannot be reached yet.
     Entering,
     Live(SessionControl),
     /// It must go, as soon as it can be reached.
@@ -99,7 +99,7 @@ impl State {
 }
 
 impl SessionGate for Visit {
-    fn joined(&self, control: SessionControl) {
+    fn entering(&self, control: SessionControl) {
         let mut state = self.lock();
         if let Stage::Expelled(expulsion) = &state.stage {
             control.expel(expulsion.clone());

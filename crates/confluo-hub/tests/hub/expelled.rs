@@ -161,6 +161,22 @@ async fn au5_who_is_expelled_does_not_wait_for_a_room_that_is_busy() {
 }
 
 #[tokio::test]
+async fn au5_who_is_expelled_while_it_waits_for_a_busy_room_to_let_it_in_is_told_at_once() {
+    let scene = Scene::with_a_busy_room().await;
+    let (gate, newcomer) = (Arc::new(Gate::default()), Arc::new(Stalled::default()));
+    newcomer.change(|state| state.flows = true);
+    let served = newcomer.enter(&scene.hub, &scene.document, &scene.tasks, &gate);
+    gate.can_expel().await;
+    gate.expel();
+    assert_eq!(newcomer.closed().await, CloseCode::Unauthorised);
+    scene.stalled.change(|state| state.flows = true);
+    scene.gate.expel();
+    scene.assert_nothing_more_is_taken().await;
+    served.await.unwrap();
+    assert_eq!(gate.told(), ["ended by the server"], "it never joined");
+}
+
+#[tokio::test]
 async fn au5_of_who_is_expelled_after_its_network_was_lost_nothing_more_is_taken() {
     let scene = Scene::with_a_busy_room().await;
     scene.stalled.change(|state| state.is_lost = true);

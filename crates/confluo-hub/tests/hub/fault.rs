@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 struct PanickingGate(Mutex<mpsc::Receiver<()>>);
 
 impl SessionGate for PanickingGate {
-    fn joined(&self, _: SessionControl) {}
+    fn entering(&self, _: SessionControl) {}
 
     fn renew(&self, _: &Bytes) -> Result<Access, Expulsion> {
         Ok(Access::Write)

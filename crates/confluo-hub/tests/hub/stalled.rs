@@ -22,6 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Gate {
     control: Mutex<Option<SessionControl>>,
     told: Mutex<Vec<&'static str>>,
+    entering: Notify,
     pub(crate) joined: Notify,
     pub(crate) ended: Notify,
 }
@@ -32,14 +33,23 @@ impl Gate {
         self.control.lock().unwrap().as_ref().unwrap().expel(expulsion);
     }
 
+    /// The session can be expelled from here on.
+    pub(crate) async fn can_expel(&self) {
+        tokio::time::timeout(DEADLINE, self.entering.notified()).await.expect("the session can be reached");
+    }
+
     pub(crate) fn told(&self) -> Vec<&'static str> {
         self.told.lock().unwrap().clone()
     }
 }
 
 impl SessionGate for Gate {
-    fn joined(&self, control: SessionControl) {
+    fn entering(&self, control: SessionControl) {
         *self.control.lock().unwrap() = Some(control);
+        self.entering.notify_one();
+    }
+
+    fn joined(&self) {
         self.told.lock().unwrap().push("joined");
         self.joined.notify_one();
     }
