@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Level } from 'level'
 import { getAllDocsKeys, getLevelUpdates, keyEncoding } from 'y-leveldb'
-import { fromTo, updateFiles } from './update-files.mjs'
+import { fromTo, openStore, updateFiles } from './update-files.mjs'
 
 // A byte order mark is part of a name.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -25,15 +25,17 @@ const decodeName = (path) => {
 }
 
 const [from, to] = fromTo()
-if (!existsSync(join(from, 'CURRENT'))) {
+const { store, keys } = await openStore(from, async () => {
   // LevelDB would make one.
-  console.error(`there is no LevelDB store in ${from}: one has a file named CURRENT`)
-  process.exit(2)
-}
-const store = new Level(from, { keyEncoding, valueEncoding: 'buffer' })
-await store.open()
+  if (!existsSync(join(from, 'CURRENT'))) throw new Error('there is no LevelDB store: one has a file named CURRENT')
+  const store = new Level(from, { keyEncoding, valueEncoding: 'buffer' })
+  await store.open().catch((error) => {
+    throw error.cause?.code === 'LEVEL_LOCKED' ? new Error('another process uses it; stop the server first') : error
+  })
+  return { store, keys: await getAllDocsKeys(store) }
+})
 const files = updateFiles(to)
-for (const [, name] of await getAllDocsKeys(store)) {
+for (const [, name] of keys) {
   await files.add(name, () => getLevelUpdates(store, name), decodeName)
 }
 await store.close()

@@ -3,9 +3,9 @@
 // A `data.ysweet` is a map of bytes to bytes as Rust's bincode writes it: the number of entries, then each key and value
 // behind its length, all numbers of 8 bytes, lowest first. The keys are those of yrs-kvstore: 0 1 <4 bytes> 0 is the
 // document's state, 0 1 <4 bytes> 2 <4 bytes> 0 an update that came after it, in their order.
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fromTo, updateFiles } from './update-files.mjs'
+import { fromTo, openStore, updateFiles } from './update-files.mjs'
 
 const STATE = 0
 const UPDATE = 2
@@ -33,8 +33,13 @@ const readUpdates = (file) => {
 }
 
 const [from, to] = fromTo()
+const folders = await openStore(from, () => {
+  if (!existsSync(from)) throw new Error('there is no such folder')
+  if (!statSync(from).isDirectory()) throw new Error('it is no folder; each document has one in the folder that `y-sweet serve` was given')
+  return readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+})
 const files = updateFiles(to)
-for (const { name } of readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
+for (const { name } of folders) {
   await files.add(name, () => readUpdates(join(from, name, 'data.ysweet')))
 }
 files.finish()

@@ -62,6 +62,16 @@ export const updateFiles = (folder) => {
   }
 }
 
+/** What `open` gives. If it fails, the process ends with 1 and one line: the reader is to look at the store, not at this script. */
+export const openStore = async (from, open) => {
+  try {
+    return await open()
+  } catch (error) {
+    console.error(`cannot read ${from}: ${(error.cause ?? error).message}`)
+    process.exit(1)
+  }
+}
+
 /** Reads the arguments: where the old store is, and where the files go. */
 export const fromTo = () => {
   const [from, to] = process.argv.slice(2)

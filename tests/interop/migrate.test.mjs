@@ -198,7 +198,7 @@ test('names of y-leveldb that are no UTF-8, or would be one document in Confluo,
 })
 
 test('nothing is written to a y-leveldb store, also not where a document has hundreds of updates', async (t) => {
-  const [from, to, missing] = [temporaryFolder(t), temporaryFolder(t), join(temporaryFolder(t), 'misspelt')]
+  const [from, to] = [temporaryFolder(t), temporaryFolder(t)]
   const updates = []
   const doc = new Y.Doc()
   doc.on('update', (update) => updates.push(update))
@@ -209,8 +209,40 @@ test('nothing is written to a y-leveldb store, also not where a document has hun
   const stored = await store._transact((level) => getLevelUpdates(level, 'long'))
   await store.destroy()
   assert.equal(stored.length, 502)
-  assert.throws(() => runRecipe(t, 'from-y-leveldb.mjs', missing, to), /there is no LevelDB store in/)
-  assert.equal(existsSync(missing), false)
+})
+
+/** The recipe ends with 1 and one line that begins with `line`; it makes neither a store in `from` nor files. */
+const checkUnreadable = (t, script, from, line) => {
+  const to = join(temporaryFolder(t), 'export')
+  const wasThere = existsSync(from)
+  assert.throws(() => runRecipe(t, script, from, to), ({ status, stdout, stderr }) => {
+    assert.match(stderr, new RegExp(`^cannot read ${from}: ${line}[^\n]*\n$`))
+    assert.deepEqual([status, stdout], [1, ''])
+    return true
+  })
+  assert.deepEqual([existsSync(from), existsSync(to)], [wasThere, false])
+}
+
+test('a store that is not there, is another or is in use is told in one line', async (t) => {
+  const folder = temporaryFolder(t)
+  const file = (name, content) => {
+    writeFileSync(join(folder, name), content)
+    return join(folder, name)
+  }
+  const misspelt = join(folder, 'misspelt')
+  checkUnreadable(t, 'from-hocuspocus-sqlite.mjs', misspelt, 'there is no such file')
+  checkUnreadable(t, 'from-hocuspocus-sqlite.mjs', file('empty.sqlite', ''), 'no such table: documents')
+  checkUnreadable(t, 'from-hocuspocus-sqlite.mjs', file('text.sqlite', 'no database '.repeat(100)), 'file is not a database')
+  checkUnreadable(t, 'from-y-sweet.mjs', misspelt, 'there is no such folder')
+  checkUnreadable(t, 'from-y-sweet.mjs', file('data.ysweet', ''), 'it is no folder')
+  checkUnreadable(t, 'from-y-leveldb.mjs', misspelt, 'there is no LevelDB store')
+  checkUnreadable(t, 'from-y-leveldb.mjs', file('text', ''), 'there is no LevelDB store')
+  const inUse = join(folder, 'in-use')
+  await writeLevelDb(inUse, { notes: [whole] })
+  const store = new LeveldbPersistence(inUse)
+  await store.getAllDocNames()
+  checkUnreadable(t, 'from-y-leveldb.mjs', inUse, 'another process uses it')
+  await store.destroy()
 })
 
 test('what cannot be moved from Hocuspocus is named, and the rest is moved', async (t) => {
