@@ -7,8 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_hub::{JoinRequest, LineageClaim, Received, SessionSocket, SocketLost};
-use confluo_protocol::{Access, CloseCode, Frame};
+use confluo_hub::{Received, SessionSocket, SocketLost};
+use confluo_protocol::{CloseCode, Frame};
+use confluo_testkit::socket::by_nobody;
 
 use crate::harness::{Server, add, faulty, items, name, quick, set, soon};
 
@@ -54,15 +55,8 @@ async fn cl1_1011_a_session_that_panics_is_closed_and_neither_its_room_nor_the_s
     let server = Server::start(faulty(), quick()).await;
     let other = server.synced("notes").await;
     let closed = Arc::new(OnceLock::new());
-    let request = JoinRequest {
-        document: name("notes"),
-        access: Access::Write,
-        user: None,
-        address: None,
-        lineage: LineageClaim::Unaware,
-        gate: None,
-    };
-    soon(server.hub.serve(request, PanickingSocket { closed: Arc::clone(&closed) })).await;
+    let socket = PanickingSocket { closed: Arc::clone(&closed) };
+    soon(server.hub.serve(by_nobody(&name("notes")), socket)).await;
     assert_eq!(closed.get(), Some(&CloseCode::InternalError));
     assert_eq!(server.metrics().closed_with(CloseCode::InternalError).get(), 1);
     add(&other, "it goes on").await;
