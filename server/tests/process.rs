@@ -62,6 +62,14 @@ impl Served {
         kill_process(pid, signal).unwrap();
     }
 
+    fn wait_for_log(&mut self, words: &str) {
+        let mut line = String::new();
+        while !line.contains(words) {
+            line.clear();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "the server ended");
+        }
+    }
+
     /// As `kill -9`; returns what it was served from.
     fn kill(mut self) -> tempfile::TempDir {
         self.child.kill().unwrap();
@@ -97,6 +105,30 @@ fn a_signal_stops_the_server_cleanly() {
         let (code, log) = served.end();
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("everything is on disk") && !log.contains("hunter2"), "{log}");
+    }
+}
+
+/// The first signal's stop still waits for a client that does not answer its close, when the second comes.
+#[test]
+fn a_second_signal_stops_the_server_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("confluo.toml");
+    std::fs::write(&path, "sessions.close_timeout = '1 min'\nshutdown.timeout = '1 h'\n").unwrap();
+    for (first, second) in [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM), (Signal::TERM, Signal::INT)] {
+        let mut served = Served::start_with(&["--config", path.to_str().unwrap()]);
+        let mut deaf = TcpStream::connect(served.address).unwrap();
+        let key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let upgrade = "connection: upgrade\r\nupgrade: websocket\r\n";
+        deaf.write_all(format!("GET /sync/notes HTTP/1.1\r\nhost: x\r\n{upgrade}{key}\r\n").as_bytes()).unwrap();
+        let mut status = [0; 12];
+        deaf.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 101");
+        served.signal(first);
+        served.wait_for_log("a second signal stops at once");
+        served.signal(second);
+        let (code, log) = served.end();
+        assert_eq!(code, Some(1), "{log}");
+        assert!(log.contains("stopping at once") && !log.contains("everything is on disk"), "{log}");
     }
 }
 
@@ -185,11 +217,7 @@ fn what_was_issued_until_now_is_revoked_to_the_end_of_the_leeway_and_after_a_kil
 fn a_hangup_with_nothing_to_read_again_is_told_and_ends_nothing() {
     let mut served = Served::start();
     served.signal(Signal::HUP);
-    let mut line = String::new();
-    while !line.contains("SIGHUP") {
-        line.clear();
-        assert_ne!(served.log.read_line(&mut line).unwrap(), 0, "the server ended");
-    }
+    served.wait_for_log("SIGHUP");
     assert!(run(&["health", "--server", &served.address.to_string()]).status.success());
     served.signal(Signal::TERM);
     assert_eq!(served.end().0, Some(0));
@@ -259,32 +287,6 @@ fn commands_speak_the_tls_of_the_server() {
 }
 
 #[test]
-fn a_taken_address_is_explained() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let data = tempfile::tempdir().unwrap();
-    let output = run(&["serve", "--listen", &address, "--data-dir", data.path().to_str().unwrap()]);
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success());
-    assert!(message.contains(&format!("cannot listen on {address}")) && message.contains("--listen"), "{message}");
-    assert!(message.contains("another process listens there"), "{message}");
-}
-
-#[test]
-fn a_data_folder_that_cannot_be_is_explained() {
-    let data = tempfile::tempdir().unwrap();
-    let file = data.path().join("file");
-    std::fs::write(&file, "in the way").unwrap();
-    for folder in [file.clone(), file.join("below")] {
-        let output = run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", folder.to_str().unwrap()]);
-        let message = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success());
-        let said = format!("cannot make the data folder {}; choose another with --data-dir", folder.display());
-        assert!(message.contains(&said), "{message}");
-    }
-}
-
-#[test]
 fn the_effective_configuration_says_where_it_came_from() {
     let output = confluo(&["config", "print", "--listen", "127.0.0.1:9"])
         .env("CONFLUO__METRICS__TOKEN", "hunter2")
@@ -313,21 +315,4 @@ fn a_configuration_that_cannot_be_used_fails_with_its_reason() {
     assert!(
         message.contains("server.listenn (from CONFLUO__SERVER__LISTENN)") && message.contains("did you mean listen?")
     );
-}
-
-#[test]
-fn a_store_that_no_further_try_would_open_has_an_exit_code_of_its_own() {
-    let data = tempfile::tempdir().unwrap();
-    std::fs::write(data.path().join("confluo.redb"), [7; 8_192]).unwrap();
-    let serve = |engine| {
-        let mut command = confluo(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data.path().to_str().unwrap()]);
-        command.env("CONFLUO__STORE__ENGINE", engine).output().unwrap()
-    };
-    for (engine, what) in [("redb", "restore a backup"), ("sled", "is not a store of this engine")] {
-        let output = serve(engine);
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(65) && message.contains(what), "{message}");
-    }
-    let unit = include_str!("../../deploy/confluo.service");
-    assert!(unit.contains("\nRestartPreventExitStatus=65\n"), "it is not started again and again");
 }
