@@ -79,12 +79,6 @@ pub enum Readiness {
     },
 }
 
-impl Readiness {
-    /// What is said from the signal to stop on.
-    pub(crate) const SHUTTING_DOWN: Self =
-        Self::NotReady { reason: "shutting-down", detail: "the server is shutting down" };
-}
-
 /// A request to open a document over a WebSocket.
 #[derive(Debug)]
 pub struct DocumentUpgrade {

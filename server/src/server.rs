@@ -17,7 +17,7 @@ pub async fn run(
     documents: Arc<dyn Documents>,
     shutdown: CancellationToken,
 ) -> Drained {
-    let state = AppState { config: Arc::clone(&config), documents: Arc::clone(&documents), shutdown: shutdown.clone() };
+    let state = AppState { config: Arc::clone(&config), documents: Arc::clone(&documents) };
     let serving = http::serve(listener.into(), http::router(state), &config.http, &documents, shutdown.clone());
     let draining = async {
         shutdown.cancelled().await;

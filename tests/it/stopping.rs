@@ -4,15 +4,19 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use confluo::Drained;
 use confluo_client::Client;
-use confluo_hub::StorageTrouble;
+use confluo_hub::{Health, StorageTrouble};
 use confluo_store::{
     DocumentStore, MemoryStore, StoreError,
     faulty::{Fault, FaultyStore},
 };
 use confluo_store_sled::SledConfig;
 use futures_util::future::join_all;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
-use crate::harness::{Server, add, items, quick, until};
+use crate::harness::{Server, add, faulty, items, quick, soon, until};
 
 fn open(folder: &Path) -> Result<Arc<dyn DocumentStore>, StoreError> {
     Ok(Arc::new(confluo_store_sled::open(SledConfig::new(folder))?))
@@ -75,6 +79,23 @@ async fn a_stop_while_the_store_is_out_of_service_says_that_not_all_is_on_disk()
 
     let server = Server::start(Arc::new(MemoryStore::new()), quick()).await;
     assert_eq!(server.stop_and_tell().await, Drained::OnDisk);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_was_on_its_way_when_the_stop_began_is_not_told_that_all_is_well() {
+    let server = Server::start(faulty(), quick()).await;
+    let mut probe = TcpStream::connect(server.address).await.unwrap();
+    probe.write_all(b"GET /health/ready HTTP/1.1\r\n").await.unwrap();
+    // It is being read: a later request on another connection was answered.
+    assert_eq!(server.get("/health/ready").await.0, 200);
+    server.shutdown.cancel();
+    until("the server drains", || server.hub.health() == Health::Draining).await;
+    // It may have been too slow for the last moment that is left to it; then it is cut off.
+    let _ = probe.write_all(b"host: x\r\n\r\n").await;
+    let mut answer = String::new();
+    let _ = soon(probe.read_to_string(&mut answer)).await;
+    assert!(answer.is_empty() || answer.contains("503") && answer.contains("\"shutting-down\""), "{answer}");
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

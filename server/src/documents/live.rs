@@ -65,7 +65,8 @@ impl Documents for LiveDocuments {
             Health::StorageUnavailable(trouble) => {
                 Readiness::NotReady { reason: trouble.name(), detail: trouble.description() }
             }
-            Health::Draining => Readiness::SHUTTING_DOWN,
+            // Only who asked before the stop hears it: nobody is let in any more.
+            Health::Draining => Readiness::NotReady { reason: "shutting-down", detail: "the server is shutting down" },
         }
     }
 

@@ -14,10 +14,9 @@ pub(super) async fn live() -> Response {
     Json(json!({"status": "live"})).into_response()
 }
 
-/// 200, with a reason if somebody should look, or 503 with what kind of trouble it is: of the store, or that the server is stopping. Details are in the log.
+/// 200, with a reason if somebody should look, or 503 with what kind of trouble it is. Details are in the log.
 pub(super) async fn ready(State(state): State<AppState>) -> Response {
-    let readiness = if state.shutdown.is_cancelled() { Readiness::SHUTTING_DOWN } else { state.documents.readiness() };
-    match readiness {
+    match state.documents.readiness() {
         Readiness::Ready => Json(json!({"status": "ready"})).into_response(),
         // What is there is served: no reason to take a server out that may be the only one.
         Readiness::Degraded { reason, detail } => {

@@ -11,7 +11,6 @@ use axum::routing::get;
 use confluo_hub::Limit;
 use confluo_ws::handshake::accept_upgrade;
 use http::{HeaderMap, StatusCode, header};
-use tokio_util::sync::CancellationToken;
 
 use super::{Connection, admin, app, health, metrics, request_span};
 use crate::access::Standing;
@@ -25,8 +24,6 @@ pub struct AppState {
     pub config: Arc<Config>,
     /// Whatever serves documents.
     pub documents: Arc<dyn Documents>,
-    /// Cancelled when the server has begun to stop.
-    pub shutdown: CancellationToken,
 }
 
 /// All routes. What no route owns is a document if it asks for a WebSocket, and the browser app if not.
