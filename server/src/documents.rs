@@ -37,7 +37,7 @@ pub trait Documents: Send + Sync + 'static {
         None
     }
 
-    /// Answers a WebSocket handshake on a path that no route owns. With an answer of 101 the socket is there as soon as
+    /// Answers a WebSocket handshake, also one on a path that a route owns, which no document can have (AD9). With an answer of 101 the socket is there as soon as
     /// that answer is out ([`DocumentUpgrade::socket`]); serving it is a task of the implementor's own.
     fn upgrade(&self, upgrade: DocumentUpgrade) -> Response;
 

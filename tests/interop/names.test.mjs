@@ -77,6 +77,13 @@ for (const [title, name] of [
   })
 }
 
+test('ad9_ what has the name of a route is closed with 4400, and opens below /sync/', confluoOnly, async (t) => {
+  const server = await startServer(t)
+  const wire = await open(t, `ws://127.0.0.1:${server.port}/metrics`)
+  assert.equal((await wire.whenClosed()).code, 4400)
+  await join(t, server.url, 'metrics')
+})
+
 test('ad3_ a name of 512 bytes is one', confluoOnly, async (t) => {
   const { url } = await startServer(t)
   await join(t, url, 'x'.repeat(512))

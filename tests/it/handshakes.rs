@@ -1,6 +1,7 @@
 //! Wishes for a WebSocket that are none: told by a status, counted, and bounded as plain requests are.
 
 use confluo_hub::Limit;
+use confluo_protocol::CloseCode;
 use futures_util::future::join_all;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -69,5 +70,23 @@ async fn malformed_handshakes_are_no_way_round_the_bounds_of_plain_requests() {
     assert!(told > 0, "{answers:?}");
     assert_eq!(told as u64, count(&server, Limit::RequestsPerAddress));
     until("the others are counted", || server.metrics().handshakes_failed.get() == 12 - told as u64).await;
+    server.stop().await;
+}
+
+/// A client that moves here may have documents of these names, and could not see why a plain answer is no WebSocket.
+#[tokio::test(flavor = "multi_thread")]
+async fn ad9_4400_a_wish_for_a_websocket_on_a_route_of_the_server_is_told_by_a_code_and_reaches_nothing_else() {
+    let mut config = quick();
+    config.metrics.token = serde_json::from_str("\"t0p\"").unwrap();
+    let server = Server::start(faulty(), config).await;
+    let routes = ["/metrics", "/health/live", "/health/ready", "/admin/revocations", "/metrics?token=x"];
+    for route in routes {
+        assert_eq!(server.raw(route).await.close_code().await, CloseCode::Malformed.code(), "{route}");
+    }
+    assert_eq!(server.metrics().sessions_joined.get(), 0);
+    server.synced("metrics").await;
+    // What is no handshake is answered as ever.
+    assert!(answer(&server, "GET /health/live HTTP/1.1", UPGRADE).await.starts_with("http/1.1 200"));
+    assert!(answer(&server, "GET /metrics HTTP/1.1", UPGRADE).await.starts_with("http/1.1 401"));
     server.stop().await;
 }

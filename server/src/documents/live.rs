@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::MatchedPath;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use confluo_auth::token_source::select_subprotocol;
 use confluo_hub::{Health, Hub, HubMetrics, Limit, LineageClaim};
@@ -18,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::field::Empty;
 use tracing::{Instrument, debug, debug_span};
 
-use super::reception::{Reception, malformed_name};
+use super::reception::{Reception, malformed_name, own_route};
 use super::{DocumentUpgrade, Documents, Drained, Readiness};
 use crate::access::{Client, Door, Standing, TurnedAway, slow_down};
 use crate::http::too_many_requests;
@@ -93,7 +94,11 @@ impl Documents for LiveDocuments {
             }
         };
         // A name that is no name is told by a close code: a browser cannot see a rejected upgrade and would retry for ever.
-        let document = DocumentName::from_request_path(request.uri.path());
+        let document = if upgrade.request.extensions.get::<MatchedPath>().is_some() {
+            Err(own_route())
+        } else {
+            DocumentName::from_request_path(request.uri.path()).map_err(|error| malformed_name(&error))
+        };
         let lineage = lineage_claim(request.uri.query().unwrap_or_default());
         let address = self.door.client_address(upgrade.connection.peer.ip(), &request.headers);
         let standing = upgrade.connection.standing.as_deref().unwrap_or(&Standing::Proxy);
@@ -137,7 +142,7 @@ impl Documents for LiveDocuments {
                     metrics.limit_reached(limit).increment();
                     Box::pin(reception.tell(socket, document.as_ref().ok(), slow_down(limit))).await;
                 }
-                (None, Err(error)) => Box::pin(reception.refuse(socket, None, malformed_name(&error))).await,
+                (None, Err(refusal)) => Box::pin(reception.refuse(socket, None, refusal)).await,
                 (None, Ok(document)) => {
                     if !wait.is_zero() {
                         Box::pin(stop.run_until_cancelled(tokio::time::sleep(wait))).await;

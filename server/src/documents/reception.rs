@@ -118,3 +118,9 @@ impl Reception {
 pub(super) fn malformed_name(error: &impl std::fmt::Display) -> Expulsion {
     Expulsion { code: CloseCode::Malformed, reason: error.to_string().into() }
 }
+
+/// A path that is a route of the server's own (AD9).
+pub(super) fn own_route() -> Expulsion {
+    let reason = "this path is the server's own; a document of this name opens below /sync/";
+    Expulsion { code: CloseCode::Malformed, reason: reason.into() }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -54,6 +54,10 @@ async fn document_or_app(State(state): State<AppState>, request: Request) -> Res
     if !asks_for_websocket(request.headers()) {
         return app::serve(&request, &state.config.app);
     }
+    upgrade(&state, request)
+}
+
+fn upgrade(state: &AppState, request: Request) -> Response {
     let (mut parts, _body) = request.into_parts();
     let Some(connection) = parts.extensions.remove::<Connection>() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -77,11 +81,9 @@ async fn turn_away(State(state): State<AppState>, request: Request, next: Next) 
         }
         too_many_requests()
     };
-    // On a route that is no document the headers say nothing, and must not be a way round this.
-    let is_route = request.extensions().get::<MatchedPath>().is_some();
-    let is_upgrade = accept_upgrade(request.method(), request.version(), request.headers()).is_ok();
-    if !is_route && is_upgrade {
-        return next.run(request).await;
+    if accept_upgrade(request.method(), request.version(), request.headers()).is_ok() {
+        // Not by the route, whatever it is (AD9).
+        return upgrade(&state, request);
     }
     if matches!(standing, Some(Standing::Refused(_))) {
         return limit_reached(Limit::ConnectionsPerAddress);
