@@ -1,4 +1,4 @@
-//! What a newcomer reads must be there, be short enough to be read, and know every package.
+//! What a newcomer reads must be there, be short enough to be read, and know every package; and so must what an operator builds.
 
 use std::fs;
 
@@ -21,5 +21,34 @@ fn links_of_the_readme_lead_somewhere() {
     for target in readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
         let is_file = !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:");
         assert!(!is_file || root().join(target).exists(), "README.md links to {target}, which is not there");
+    }
+}
+
+#[test]
+fn what_the_container_is_built_of_is_there() {
+    let dockerfile = fs::read_to_string(root().join("deploy/Dockerfile")).unwrap();
+    let (mut stages, mut targets) = (Vec::new(), Vec::new());
+    for line in dockerfile.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["FROM", _, "AS", stage] => stages.push(stage),
+            ["COPY", ref sources @ .., target] => {
+                targets.push(target);
+                let (options, sources): (Vec<&str>, Vec<&str>) =
+                    sources.iter().partition(|word| word.starts_with("--"));
+                match options.iter().find_map(|option| option.strip_prefix("--from=")) {
+                    Some(stage) => assert!(stages.contains(&stage), "there is no stage {stage} before: {line}"),
+                    None => assert!(sources.iter().all(|source| root().join(source).exists()), "not there: {line}"),
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(stages.len() == 2 && targets.len() > 4, "the Dockerfile was understood: {stages:?}, {targets:?}");
+    for program in dockerfile
+        .split(|letter: char| letter == '"' || letter.is_whitespace())
+        .filter(|word| word.starts_with("/usr/local/bin/"))
+    {
+        assert!(targets.contains(&program), "nothing copies {program}");
     }
 }
