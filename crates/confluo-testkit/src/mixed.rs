@@ -11,7 +11,7 @@ use yrs::{
     types::text::YChange,
 };
 
-use crate::state::{State, clocks_and_deletes, describe_any, describe_attributes, describe_json};
+use crate::state::{State, clocks_and_deletes, describe_any, joined_runs};
 
 /// Describes a document, whatever its roots are. Roots that hold nothing are left out.
 pub fn describe_mixed(doc: &Doc) -> State {
@@ -43,20 +43,7 @@ fn describe_shared<T: ReadTxn>(kind: &str, branch: BranchPtr, txn: &T) -> Value 
     } else {
         ArrayRef::from(branch).iter(txn).map(|value| describe(&value, txn)).collect()
     };
-    let mut runs: Vec<(Value, Value)> = Vec::new();
-    for chunk in &chunks {
-        let insert = match &chunk.insert {
-            Out::Any(any) => describe_json(any),
-            shared => describe(shared, txn),
-        };
-        let attributes = chunk.attributes.as_deref().map_or_else(|| json!({}), describe_attributes);
-        match (runs.last_mut(), &insert) {
-            (Some((Value::String(before), of_before)), Value::String(more)) if *of_before == attributes => {
-                before.push_str(more);
-            }
-            _ => runs.push((insert, attributes)),
-        }
-    }
+    let runs = joined_runs(&chunks, |shared| describe(shared, txn));
     let entries: JsonMap<_, _> =
         MapRef::from(branch).iter(txn).map(|(key, value)| (key.to_owned(), describe(&value, txn))).collect();
     json!({ "kind": kind, "list": list, "runs": runs, "map": entries })

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map as JsonMap, Value, json};
 use yrs::{
     Any, Array, Doc, GetString, Map, Number, Out, ReadTxn, StateVector, Text, Transact, Xml, XmlFragment, XmlOut,
-    types::{Attrs, text::YChange},
+    types::{
+        Attrs,
+        text::{Diff, YChange},
+    },
 };
 
 /// The roots of a document to look at, by name. (A Yjs document does not know the types of its roots.)
@@ -137,13 +140,19 @@ fn describe_xml_attributes<T: ReadTxn>(txn: &T, xml: &impl Xml) -> Value {
 
 /// A text's runs: neighbours with equal attributes are one run, and an attribute of `null` is none.
 fn describe_runs<T: ReadTxn>(txn: &T, text: &(impl Text + GetString)) -> Value {
+    let runs = joined_runs(&text.diff(txn, YChange::identity), |shared| describe_out(txn, shared));
+    runs.into_iter().map(|(insert, attributes)| json!({ "insert": insert, "attributes": attributes })).collect()
+}
+
+/// What was inserted, with its attributes; strings beside each other with equal ones are one.
+pub(crate) fn joined_runs(pieces: &[Diff<YChange>], describe_shared: impl Fn(&Out) -> Value) -> Vec<(Value, Value)> {
     let mut runs: Vec<(Value, Value)> = Vec::new();
-    for diff in text.diff(txn, YChange::identity) {
-        let insert = match &diff.insert {
+    for piece in pieces {
+        let insert = match &piece.insert {
             Out::Any(any) => describe_json(any),
-            other => describe_out(txn, other),
+            shared => describe_shared(shared),
         };
-        let attributes = diff.attributes.as_deref().map_or_else(|| json!({}), describe_attributes);
+        let attributes = piece.attributes.as_deref().map_or_else(|| json!({}), describe_attributes);
         match (runs.last_mut(), &insert) {
             (Some((Value::String(last), of_last)), Value::String(more)) if *of_last == attributes => {
                 last.push_str(more);
@@ -151,16 +160,16 @@ fn describe_runs<T: ReadTxn>(txn: &T, text: &(impl Text + GetString)) -> Value {
             _ => runs.push((insert, attributes)),
         }
     }
-    runs.into_iter().map(|(insert, attributes)| json!({ "insert": insert, "attributes": attributes })).collect()
+    runs
 }
 
-pub(crate) fn describe_attributes(attributes: &Attrs) -> Value {
+fn describe_attributes(attributes: &Attrs) -> Value {
     let kept = attributes.iter().filter(|(_, value)| **value != Any::Null);
     kept.map(|(key, value)| (key.to_string(), describe_json(value))).collect::<JsonMap<_, _>>().into()
 }
 
 /// Embeds and formats travel as JSON text, where an integer is never a `BigInt`.
-pub(crate) fn describe_json(any: &Any) -> Value {
+fn describe_json(any: &Any) -> Value {
     match any {
         Any::Number(Number::Int(value)) => describe_number(*value as f64),
         Any::Array(values) => values.iter().map(describe_json).collect(),

@@ -16,14 +16,8 @@ fn stored(lineage: LineageId) -> StoredState {
 
 // A document that is lost in memory is loaded again; until then nothing reads the empty one in its place.
 fn check(max_document_bytes: usize, message: Option<SyncMessage>) {
-    let lineage = LineageId([1; 16]);
-    let config = RoomConfig { max_document_bytes, ..RoomConfig::default() };
-    let (mut room, _) = Room::open(config, stored(lineage)).expect("opens");
-    let now = confluo_testkit::network::start_of_time();
     let id = SessionId(1);
-    let joining =
-        Joining { session: id, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
-    room.handle(now, [RoomInput::Joined(joining)]);
+    let (mut room, now) = room_of(RoomConfig { max_document_bytes, ..RoomConfig::default() }, [id]);
     room.document.fails_next = true;
     let inputs = if let Some(message) = message {
         let again = SyncMessage::Step1(StateVectorV1(Bytes::from_static(&[0])));
@@ -37,24 +31,29 @@ fn check(max_document_bytes: usize, message: Option<SyncMessage>) {
     assert!(effects.needs_rebuild);
     assert!(effects.commit.is_none());
     assert!(!effects.now.iter().any(|it| matches!(it, Outgoing::CatchUp(..))), "nothing empty is served");
-    room.rebuild(stored(lineage)).expect("opens again");
+    room.rebuild(stored(LineageId([1; 16]))).expect("opens again");
     let effects = room.handle(now, [RoomInput::Tick]);
     assert!(!effects.needs_rebuild);
     assert_eq!(room.document.clocks().clock(1), 1, "whole again");
     assert!(room.can_snapshot() || effects.commit.is_some());
 }
 
-/// A room with a document, and two writers in it.
-fn room_of_two() -> (Room, Instant, [SessionId; 2]) {
-    let (mut room, _) = Room::open(RoomConfig::default(), stored(LineageId([1; 16]))).expect("opens");
+/// A room with a document, and these writers in it.
+fn room_of<const N: usize>(config: RoomConfig, writers: [SessionId; N]) -> (Room, Instant) {
+    let (mut room, _) = Room::open(config, stored(LineageId([1; 16]))).expect("opens");
     let now = confluo_testkit::network::start_of_time();
-    let sessions = [SessionId(1), SessionId(2)];
-    for session in sessions {
+    for session in writers {
         let joining =
             Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
         room.handle(now, [RoomInput::Joined(joining)]);
     }
-    (room, now, sessions)
+    (room, now)
+}
+
+fn room_of_two() -> (Room, Instant, [SessionId; 2]) {
+    let writers = [SessionId(1), SessionId(2)];
+    let (room, now) = room_of(RoomConfig::default(), writers);
+    (room, now, writers)
 }
 
 #[test]
@@ -95,12 +94,8 @@ fn sy15_the_culprit_of_a_batch_is_found_and_costs_only_its_sender() {
 #[test]
 fn sy20_what_is_known_of_places_does_not_grow_with_the_history() {
     const ITEMS: u64 = 1_000;
-    let lineage = LineageId([1; 16]);
-    let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
-    let now = confluo_testkit::network::start_of_time();
     let session = SessionId(1);
-    let joining = Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
-    room.handle(now, [RoomInput::Joined(joining)]);
+    let (mut room, now) = room_of(RoomConfig::default(), [session]);
     for round in 0..100 {
         let list = round * (ITEMS + 1);
         let mut update = Writer::default();
@@ -137,12 +132,8 @@ impl AsRef<[u8]> for Watched {
 /// The answer is kept for whoever asks the same; neither the frame that asked, nor a vector that no copy of this document has.
 #[test]
 fn sy1_an_answered_step1_leaves_nothing_of_its_frame_in_memory() {
-    let lineage = LineageId([1; 16]);
-    let (mut room, _) = Room::open(RoomConfig::default(), stored(lineage)).expect("opens");
-    let now = confluo_testkit::network::start_of_time();
     let session = SessionId(1);
-    let joining = Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
-    room.handle(now, [RoomInput::Joined(joining)]);
+    let (mut room, now) = room_of(RoomConfig::default(), [session]);
     let strangers: Vec<_> = (1..100).map(|client| (client, 1)).collect();
     for (known, is_kept) in [(&[(1, 1)][..], true), (&strangers, false)] {
         let known = encode_state_vector(known).0;
