@@ -3,7 +3,7 @@
 use std::{fmt, io, path::Path, path::PathBuf, str::FromStr, sync::Arc};
 
 use anyhow::{Context, ensure};
-use confluo_store::DocumentStore;
+use confluo_store::{DocumentStore, StoreError, WreckStore};
 use confluo_store_redb::RedbConfig;
 use confluo_store_sled::SledConfig;
 
@@ -36,15 +36,18 @@ impl FromStr for StoreAddress {
 
 impl fmt::Display for StoreAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let engine = match self.engine {
-            StoreEngine::Sled => "sled",
-            StoreEngine::Redb => "redb",
-        };
-        write!(f, "{engine}:{}", self.folder.display())
+        write!(f, "{}:{}", self.engine_name(), self.folder.display())
     }
 }
 
 impl StoreAddress {
+    fn engine_name(&self) -> &'static str {
+        match self.engine {
+            StoreEngine::Sled => "sled",
+            StoreEngine::Redb => "redb",
+        }
+    }
+
     /// The store of a configured server.
     pub fn of(config: &Config) -> Self {
         Self { engine: config.store.engine, folder: config.server.data_dir.clone() }
@@ -64,11 +67,31 @@ impl StoreAddress {
                 confluo_store_redb::open(config).map(|store| Arc::new(store) as _)
             }
         };
-        let store = opened.with_context(|| format!("cannot open the store in {}", folder.display()))?;
+        let store = opened.map_err(|error| {
+            let is_damaged = matches!(error, StoreError::Damaged { .. });
+            let advice = if is_damaged { self.salvage_advice() } else { String::new() };
+            anyhow::Error::new(error).context(format!("cannot open the store in {}{advice}", folder.display()))
+        })?;
         for finding in store.stats().findings {
             tracing::error!(%finding, "the store's files were damaged; `confluo store acknowledge` ends this message");
         }
         Ok(store)
+    }
+
+    fn salvage_advice(&self) -> String {
+        let engine = self.engine_name();
+        format!(" (`confluo store salvage --from {self} --to {engine}:NEW_FOLDER` gets out what is left)")
+    }
+
+    /// Opens what is left of a store that may be damaged, to be read only.
+    pub fn open_wreck(&self) -> anyhow::Result<WreckStore> {
+        let opened = match self.engine {
+            StoreEngine::Sled => confluo_store_sled::open_wreck(&self.folder),
+            StoreEngine::Redb => confluo_store_redb::open_wreck(&self.folder),
+        };
+        opened.with_context(|| {
+            format!("cannot read what is left of {self}; name the engine and the folder with its file")
+        })
     }
 
     /// Whether there is a store to open.

@@ -8,12 +8,14 @@
 
 mod engine;
 mod open;
+mod wreck;
 
 use std::path::PathBuf;
 
 use confluo_store::{EngineStore, JournalConfig, Journaled, StoreError};
 
 pub use engine::RedbEngine;
+pub use wreck::open_wreck;
 
 /// A [`confluo_store::DocumentStore`] on redb.
 pub type RedbStore = EngineStore<Journaled<RedbEngine>>;

@@ -12,7 +12,7 @@ use redb::{Database, DatabaseError, StorageError};
 
 use crate::RedbConfig;
 
-const FILE: &str = "confluo.redb";
+pub(crate) const FILE: &str = "confluo.redb";
 const UNFINISHED: &str = "confluo.redb.unfinished";
 
 pub(crate) fn open(config: &RedbConfig) -> Result<Database, EngineError> {

@@ -8,19 +8,23 @@
 //! - It panics on some damaged files, while opening and later. Every call stands behind a guard and becomes an error.
 //! - It refuses to open over a damaged `conf` or `snap.*`, which it can make anew. Those are put aside first, and reported.
 //! - After a full disk it answers the same error for ever. Reopening drops every handle and begins anew, in the process.
-//! - It opens a damaged log silently without the newest entries. [`confluo_store::watermark`] notices.
+//! - It takes damage in its log for the end, and cuts off what follows, even where it then does not open. So this crate reads the
+//!   log first, and refuses one that would lose more than a cut of power may leave: [`open_wreck`] gets all of it out.
+//! - What is left of that it opens silently without the newest entries. [`confluo_store::watermark`] notices.
 //!
 //! Its last stable version is pinned: all this was examined at 0.34.7. This is the only crate that knows sled.
 
 mod engine;
 mod open;
 mod redundant;
+mod wreck;
 
 use std::path::PathBuf;
 
 use confluo_store::{EngineStore, JournalConfig, Journaled, StoreError};
 
 pub use engine::SledEngine;
+pub use wreck::open_wreck;
 
 /// A [`confluo_store::DocumentStore`] on sled.
 pub type SledStore = EngineStore<Journaled<SledEngine>>;

@@ -9,10 +9,10 @@ use std::{
 
 use confluo_store::EngineError;
 
-use crate::{SledConfig, redundant};
+use crate::{SledConfig, redundant, wreck};
 
 /// Pages above a quarter of a segment would go to `blobs/`; a leaf holds at most some 33 values of 64 KiB.
-const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
+pub(crate) const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// An open database with our own handle of its log.
 pub(crate) struct Handles {
@@ -27,7 +27,7 @@ pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
     let dir = &config.dir;
     fs::create_dir_all(dir).map_err(EngineError::Io)?;
     check_not_foreign(dir)?;
-    let set_aside = put_damaged_aside(dir).map_err(EngineError::Io)?;
+    let set_aside = look_at_files(dir)?;
     let db = guard(|| {
         sled::Config::new()
             .path(dir)
@@ -50,16 +50,23 @@ pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
     Ok(Handles { db, log, set_aside })
 }
 
-/// Leaves the files of another process alone: its lock on the log is sled's.
-fn put_damaged_aside(dir: &Path) -> io::Result<Vec<String>> {
+/// Puts damaged files aside that sled makes anew, and refuses a log that it would cut off. Leaves the files of another process
+/// alone: its lock on the log is sled's.
+fn look_at_files(dir: &Path) -> Result<Vec<String>, EngineError> {
     let log = match File::open(dir.join("db")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        log => log?,
+        log => log.map_err(EngineError::Io)?,
     };
-    match log.try_lock() {
-        Ok(()) => redundant::put_damaged_aside(dir),
-        Err(_) => Ok(Vec::new()),
+    if log.try_lock().is_err() {
+        return Ok(Vec::new());
     }
+    let set_aside = redundant::put_damaged_aside(dir).map_err(EngineError::Io)?;
+    if wreck::would_be_cut(log, dir).map_err(EngineError::Io)? {
+        return Err(EngineError::Damaged(
+            "there is damage before the end of its log, which sled would cut off there".into(),
+        ));
+    }
+    Ok(set_aside)
 }
 
 fn sync_created(dir: &Path, log: &File) -> io::Result<()> {

@@ -1,8 +1,8 @@
-//! Moving house: every document of one store into another, with its lineage, seqs, times and authors.
+//! Moving house: every document of one store into another, with its lineage, seqs, times and authors; also out of a ruin.
 
 use confluo_protocol::DocumentName;
 
-use crate::{DocumentStore, StoreError};
+use crate::{DocumentStore, Finding, StoreError, StoredDocument, WreckStore};
 
 const PAGE: usize = 1000;
 
@@ -20,12 +20,37 @@ pub struct CopyReport {
 /// Copies every document. One that cannot be read is reported and the rest goes on; a failure to write ends it.
 /// Documents that the other store already has are an error: copy into an empty one.
 pub fn copy_store(from: &dyn DocumentStore, to: &dyn DocumentStore) -> Result<CopyReport, StoreError> {
+    copy_all(from, to, &mut |_, error| Err(error))
+}
+
+/// As [`copy_store`], from what is left of a store: of a document that does not load what can be read is copied, and the other
+/// store is marked as one that may lack something, before anything else.
+pub fn salvage_store(from: &WreckStore, to: &dyn DocumentStore) -> Result<CopyReport, StoreError> {
+    to.note_findings(&[&[Finding::Salvaged][..], &from.stats().findings].concat())?;
+    copy_all(from, to, &mut |name, error| {
+        // The first error says more than that of the second attempt.
+        let left = from.salvage(name).ok().flatten();
+        let has_content = |left: &StoredDocument| left.snapshot.is_some() || !left.records.is_empty();
+        left.filter(has_content).ok_or(error)
+    })
+}
+
+fn copy_all(
+    from: &dyn DocumentStore,
+    to: &dyn DocumentStore,
+    read_otherwise: &mut dyn FnMut(&DocumentName, StoreError) -> Result<StoredDocument, StoreError>,
+) -> Result<CopyReport, StoreError> {
     let mut report = CopyReport::default();
     let mut after = None;
     loop {
         let page = from.list("", after.as_ref(), PAGE)?;
         for listed in page.documents {
-            match from.load(&listed.name) {
+            let loaded = match from.load(&listed.name) {
+                Err(error) if error.ends_reading() => return Err(error),
+                Err(error) => read_otherwise(&listed.name, error).map(Some),
+                loaded => loaded,
+            };
+            match loaded {
                 Ok(Some(document)) => {
                     to.import(&listed.name, &document)?;
                     report.copied += 1;
@@ -34,7 +59,6 @@ pub fn copy_store(from: &dyn DocumentStore, to: &dyn DocumentStore) -> Result<Co
                     }
                 }
                 Ok(None) => {}
-                Err(error) if error.ends_reading() => return Err(error),
                 Err(error) => report.failed.push((listed.name.clone(), error)),
             }
             after = Some(listed.name);

@@ -57,6 +57,9 @@ pub trait DocumentStore: Send + Sync + 'static {
     /// unless a file that was kept aside stands for what is left of [`StoreStats::findings`].
     fn acknowledge(&self) -> Result<Vec<Finding>, StoreError>;
 
+    /// Writes down what is wrong with what is going to be put in: it then stands until it is acknowledged.
+    fn note_findings(&self, findings: &[Finding]) -> Result<(), StoreError>;
+
     /// Tries to become healthy again: drops every handle, opens anew, and writes a probe to the disk. Harmless on a healthy
     /// store.
     fn reopen(&self) -> Result<(), StoreError>;
@@ -279,13 +282,15 @@ pub enum Finding {
         /// The name under which it is kept.
         file: String,
     },
+    /// The store was filled with what could be salvaged from one that did not open.
+    Salvaged,
 }
 
 impl Finding {
     /// Whether documents may be gone because of it.
     pub fn may_miss_documents(&self) -> bool {
         match self {
-            Self::RolledBack { .. } | Self::Catalogue { .. } | Self::Journal { .. } => true,
+            Self::RolledBack { .. } | Self::Catalogue { .. } | Self::Journal { .. } | Self::Salvaged => true,
             Self::SetAside { .. } => false,
         }
     }
@@ -314,6 +319,10 @@ impl fmt::Display for Finding {
                 f,
                 "the journal was damaged: some of the newest commits are gone, and what it held is kept in {file}; clients that \
                  are ahead bring their edits back; restore a backup for the rest, then remove that file"
+            ),
+            Self::Salvaged => f.write_str(
+                "the store holds what could be salvaged from one that did not open, and may lack documents and their newest \
+                 records; restore a backup of what is missing, and run `confluo doc verify`",
             ),
             Self::SetAside { file } => write!(
                 f,

@@ -261,6 +261,18 @@ impl<E: Engine> DocumentStore for EngineStore<E> {
         Ok(acknowledged)
     }
 
+    fn note_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
+        let mut writing = self.lock_healthy()?;
+        let all = [self.findings(), findings.to_vec()].concat();
+        let mut batch = Batch::default();
+        // Those that stand with a file are left out there.
+        batch.put(FINDINGS.to_vec(), value::encode_findings(FINDINGS, &all));
+        let state = writing.state;
+        self.commit(&mut writing, batch, state)?;
+        *self.lock_findings() = all;
+        Ok(())
+    }
+
     fn reopen(&self) -> Result<(), StoreError> {
         let mut writing = self.lock();
         let result = self.reopen_locked(&mut writing);

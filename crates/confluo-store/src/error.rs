@@ -64,8 +64,8 @@ pub enum StoreError {
     },
     /// The engine's own files are damaged, so that nothing of it can be read.
     #[error(
-        "the store's files are damaged and cannot be opened ({detail}); keep a copy of the data folder, then restore a backup: \
-         clients bring back what it lacks"
+        "the store's files are damaged and cannot be opened ({detail}); keep a copy of the data folder, then restore a backup \
+         (clients bring back what it lacks), or get out what is left with `confluo store salvage`"
     )]
     Damaged {
         /// What the engine said.

@@ -193,6 +193,10 @@ impl<S: DocumentStore> DocumentStore for FaultyStore<S> {
         self.inner.acknowledge()
     }
 
+    fn note_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
+        self.inner.note_findings(findings)
+    }
+
     fn reopen(&self) -> Result<(), StoreError> {
         let mut plan = self.plan();
         if let Some(fault) = plan.every_write {
@@ -247,6 +251,10 @@ impl<S: DocumentStore> DocumentStore for Arc<FaultyStore<S>> {
 
     fn acknowledge(&self) -> Result<Vec<Finding>, StoreError> {
         (**self).acknowledge()
+    }
+
+    fn note_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
+        (**self).note_findings(findings)
     }
 
     fn reopen(&self) -> Result<(), StoreError> {

@@ -32,6 +32,7 @@ use crate::{
     engine::Visit,
     keys::{JOURNAL, STATE},
     value,
+    wreck::Pile,
 };
 use file::JournalFiles;
 use layers::{Layers, Sealed};
@@ -253,6 +254,17 @@ fn give<E: Engine>(engine: &E, changes: &Batch, through: u64, config: JournalCon
     }
     part.put(JOURNAL.to_vec(), value::encode_journal(JOURNAL, through));
     engine.commit(part)
+}
+
+/// Adds what the files hold to what was found of an engine that does not open.
+pub(crate) fn add_frames(dir: &Path, pile: &mut Pile) -> Result<(), EngineError> {
+    let taken = pile.taken();
+    for frame in file::read_frames(dir, 0)?.intact {
+        for (key, change) in frame.changes.into_changes() {
+            pile.add_change(&key, change, frame.number, frame.number <= taken);
+        }
+    }
+    Ok(())
 }
 
 /// What the journal has and the engine has not.

@@ -34,7 +34,7 @@ const RECORD: u8 = 2;
 const ASIDE: u8 = 3;
 
 /// The number that stands for a document's name in keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentNumber(pub u64);
 
 /// What a key within a document points at.
@@ -93,6 +93,18 @@ pub fn head(number: DocumentNumber) -> Vec<u8> {
     key
 }
 
+/// The number in the key of a head, or `None` where it is not one.
+pub fn head_number(key: &[u8]) -> Option<DocumentNumber> {
+    let [HEADS, number @ ..] = key else { return None };
+    Some(DocumentNumber(u64::from_be_bytes(number.try_into().ok()?)))
+}
+
+/// The number in the key of a part of a document, or `None` where it is not one.
+pub fn document_number(key: &[u8]) -> Option<DocumentNumber> {
+    place(key)?;
+    Some(DocumentNumber(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?)))
+}
+
 /// What the chunks of all snapshots start with.
 pub fn snapshots(number: DocumentNumber) -> Vec<u8> {
     with_kind(number, SNAPSHOT)
@@ -135,6 +147,11 @@ pub fn chunk(of: &[u8], chunk: u32) -> Vec<u8> {
     key.extend_from_slice(of);
     key.extend_from_slice(&chunk.to_be_bytes());
     key
+}
+
+/// What the keys of all chunks of a value start with, of the key of one; `None` where it is not one.
+pub fn chunks_of(key: &[u8]) -> Option<&[u8]> {
+    place(key).and(key.get(..key.len().checked_sub(size_of::<u32>())?))
 }
 
 /// What a key within a document points at, or `None` where this build does not know.

@@ -10,7 +10,8 @@
 //! 8. [`watermark`]: notices an engine that opens without its newest commits.
 //! 9. [`memory`]: an engine that keeps everything in memory.
 //! 10. [`copy`]: moves all documents from one store to another.
-//! 11. `contract`, `faulty` (features): what tests need.
+//! 11. [`wreck`]: reads what is left of a store whose engine does not open.
+//! 12. `contract`, `faulty` (features): what tests need.
 //!
 //! Invariants: what [`DocumentStore::append`] acknowledged survives a cut of power; a failed load is an error, never an
 //! empty document; a lost or damaged record is seen and named; stored bytes carry a version and a checksum that binds
@@ -28,13 +29,14 @@ pub mod memory;
 pub mod snapshot;
 pub mod value;
 pub mod watermark;
+pub mod wreck;
 
 #[cfg(feature = "contract")]
 pub mod contract;
 #[cfg(feature = "faulty")]
 pub mod faulty;
 
-pub use copy::{CopyReport, copy_store};
+pub use copy::{CopyReport, copy_store, salvage_store};
 pub use document_store::{
     Append, Author, DocumentStats, DocumentStore, Finding, Listed, NewSnapshot, Page, Record, SetAside, SetAsideReason,
     StoreStats, StoredDocument, StoredSnapshot, UnixMillis,
@@ -45,3 +47,4 @@ pub use error::StoreError;
 pub use journal::{JournalConfig, Journaled};
 pub use memory::{MemoryEngine, MemoryStore};
 pub use snapshot::{EncodedSnapshot, encode_snapshot};
+pub use wreck::{Doubt, Sink, Wreck, WreckFile, WreckStore};

@@ -108,6 +108,9 @@ pub fn encode_findings(key: &[u8], findings: &[Finding]) -> Vec<u8> {
             Finding::SetAside { file } => {
                 fields.write_var_uint(2).write_var_bytes(file.as_bytes());
             }
+            Finding::Salvaged => {
+                fields.write_var_uint(3);
+            }
             // Its file says it.
             Finding::Journal { .. } => {}
         }
@@ -125,6 +128,7 @@ pub fn decode_findings(key: &[u8], sealed: &[u8]) -> Result<Vec<Finding>, ValueE
             0 => Finding::RolledBack { found: reader.read_var_uint()?, acknowledged: reader.read_var_uint()? },
             1 => Finding::Catalogue { found: reader.read_var_uint()?, expected: reader.read_var_uint()? },
             2 => Finding::SetAside { file: reader.read_var_str()?.into() },
+            3 => Finding::Salvaged,
             _ => return Err(ValueError::Damaged),
         });
     }
@@ -268,6 +272,11 @@ fn unseal(key: &[u8], sealed: &[u8]) -> Result<Bytes, ValueError> {
         newer if newer > VERSION && checksum_bytes == expected => Err(ValueError::Newer(newer)),
         _ => Err(ValueError::Damaged),
     }
+}
+
+/// Whether that was written at that key, by this build or a newer one.
+pub(crate) fn is_sealed_for(key: &[u8], sealed: &[u8]) -> bool {
+    !matches!(unseal(key, sealed), Err(ValueError::Damaged))
 }
 
 fn checksum(version: u8, key: &[u8], fields: &[u8]) -> u32 {

@@ -45,6 +45,11 @@ impl Watermark {
     }
 }
 
+/// The number in such a file that somebody else has read.
+pub(crate) fn read(bytes: &[u8]) -> Option<u64> {
+    decode(bytes.get(..BYTES)?.try_into().ok()?)
+}
+
 fn encode(commit: u64) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     bytes[..8].copy_from_slice(&commit.to_le_bytes());

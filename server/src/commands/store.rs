@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
-use confluo_store::copy_store;
+use confluo_store::{CopyReport, DocumentStore, copy_store, salvage_store};
 
 use crate::cli::DataArgs;
 use crate::config::Config;
@@ -17,6 +17,8 @@ use crate::telemetry;
 pub enum StoreCommand {
     /// Copy every document, with its lineage, seqs, times and authors, into an empty store; no server may run on either
     Copy(Copy),
+    /// Get what is left out of a store that does not open, into a new one; the damaged folder is only read
+    Salvage(Salvage),
     /// Say that you know what the store has lost; until then documents that it does not have are refused, not made anew
     Acknowledge(Acknowledge),
 }
@@ -39,11 +41,23 @@ pub struct Copy {
     to: StoreAddress,
 }
 
+/// Flags of `store salvage`.
+#[derive(Debug, Args)]
+pub struct Salvage {
+    /// The damaged store, which is only read: sled:FOLDER or redb:FOLDER
+    #[arg(long, value_name = "ENGINE:FOLDER")]
+    from: StoreAddress,
+    /// Where there is no store yet: sled:FOLDER or redb:FOLDER
+    #[arg(long, value_name = "ENGINE:FOLDER")]
+    to: StoreAddress,
+}
+
 impl StoreCommand {
     /// Does it; the exit code is 1 if something could not be copied whole.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Copy(copy) => copy.run(),
+            Self::Salvage(salvage) => salvage.run(),
             Self::Acknowledge(acknowledge) => acknowledge.run(),
         }
     }
@@ -88,14 +102,59 @@ impl Copy {
                 self.from
             )?;
         }
-        for name in &report.incomplete {
-            writeln!(errors, "{name}: copied without its damaged records; see `confluo doc verify`")?;
-        }
-        for (name, error) in &report.failed {
-            writeln!(errors, "{name}: not copied: {error}")?;
-        }
+        tell(&mut errors, &report, "copied")?;
         let whole = findings.is_empty() && report.incomplete.is_empty() && report.failed.is_empty();
         writeln!(io::stdout(), "copied {} documents from {} to {}", report.copied, self.from, self.to)?;
         Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+impl Salvage {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let config = Config::default();
+        telemetry::install(&config.log)?;
+        let from = self.from.open_wreck()?;
+        ensure!(!self.to.is_there(), "{} is a store already; salvage into a new folder", self.to);
+        let to = self.to.open(config.store.cache_bytes)?;
+        let report = salvage_store(&from, &*to)
+            .with_context(|| format!("{} is incomplete; remove it and salvage again", self.to))?;
+        let mut errors = io::stderr().lock();
+        let (findings, doubts) = (from.stats().findings, from.engine().doubts());
+        for finding in &findings {
+            writeln!(errors, "{}: {finding}", self.from)?;
+        }
+        let lacks_some = from.engine().lacks_some();
+        if lacks_some {
+            writeln!(
+                errors,
+                "{}: some of its file cannot be made out; any document may be older than it was",
+                self.from
+            )?;
+        }
+        for (name, doubt) in doubts {
+            writeln!(errors, "{name}: {doubt}")?;
+        }
+        tell(&mut errors, &report, "salvaged")?;
+        let is_all = findings.is_empty() && !lacks_some;
+        let whole = is_all && doubts.is_empty() && report.incomplete.is_empty() && report.failed.is_empty();
+        writeln!(
+            io::stdout(),
+            "salvaged {} documents from {} to {}; documents that are not there are refused until `confluo store acknowledge`",
+            report.copied,
+            self.from,
+            self.to
+        )?;
+        Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Names the documents that were not copied, or not whole.
+fn tell(errors: &mut impl Write, report: &CopyReport, done: &str) -> io::Result<()> {
+    for name in &report.incomplete {
+        writeln!(errors, "{name}: {done} without its damaged records; see `confluo doc verify`")?;
+    }
+    for (name, error) in &report.failed {
+        writeln!(errors, "{name}: not {done}: {error}")?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod damage;
 mod place;
+mod salvage;
 mod whole_store;
 
 use std::io::Write;

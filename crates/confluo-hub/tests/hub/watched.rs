@@ -159,6 +159,10 @@ impl DocumentStore for WatchedStore {
         self.inner.acknowledge()
     }
 
+    fn note_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
+        self.inner.note_findings(findings)
+    }
+
     fn reopen(&self) -> Result<(), StoreError> {
         self.inner.reopen()
     }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fs, ops::Range, path::Path, sync::Arc};
 use super::{append, expected, name, noise, scratch, snapshot};
 use crate::{DocumentStore, Finding, StoreError};
 
-const DOCUMENTS: u64 = 40;
-const RECORDS: u64 = 12;
+pub(super) const DOCUMENTS: u64 = 40;
+pub(super) const RECORDS: u64 = 12;
 
 /// How to open the store under test in a folder.
 pub type Open = fn(dir: &Path) -> Result<Arc<dyn DocumentStore>, StoreError>;
@@ -101,7 +101,7 @@ enum Verdict {
 }
 
 /// Documents of several sizes, of which every third is compacted. The engine has some of it, a journal the rest.
-fn build(open: Open, dir: &Path) -> Arc<dyn DocumentStore> {
+pub(super) fn build(open: Open, dir: &Path) -> Arc<dyn DocumentStore> {
     let mut store = open(dir).expect("an empty folder opens");
     for seq in 1..=RECORDS {
         if seq == RECORDS / 2 {
@@ -117,11 +117,11 @@ fn build(open: Open, dir: &Path) -> Arc<dyn DocumentStore> {
     store
 }
 
-fn document(index: u64) -> String {
+pub(super) fn document(index: u64) -> String {
     format!("document {index:03}")
 }
 
-fn length(index: u64) -> usize {
+pub(super) fn length(index: u64) -> usize {
     [30, 200, 1_000, 4_000][index as usize % 4]
 }
 
@@ -155,14 +155,14 @@ fn judge(open: Open, dir: &Path, start: u64) -> (Verdict, Vec<Finding>) {
     (verdict, findings)
 }
 
-fn files(folder: &Path) -> Vec<String> {
+pub(super) fn files(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("the store's folder").map(|entry| entry.expect("the store's folder"));
     let files = entries.filter(|entry| entry.path().is_file());
     files.map(|entry| entry.file_name().into_string().expect("engines name files in ASCII")).collect()
 }
 
 /// Two trials in three flip a bit where there is something, the third cuts the file.
-fn damage(file: &Path, trial: u64) -> String {
+pub(super) fn damage(file: &Path, trial: u64) -> String {
     let mut bytes = fs::read(file).expect("the engine keeps its data in that file");
     let random = noise(trial + 1, 16).0;
     let number = |at: usize| u64::from_le_bytes(random[at..at + 8].try_into().expect("eight bytes")) as usize;

@@ -1,0 +1,67 @@
+//! A file of which some may be unreadable.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// A disk fails by so much at least.
+const BLOCK_BYTES: usize = 4096;
+
+/// An engine's file, which is only read. What the disk does not give any more is read as zeros.
+#[derive(Debug)]
+pub struct WreckFile {
+    /// With the bits that are known to be flipped.
+    file: Mutex<(File, BTreeMap<u64, u8>)>,
+    length: u64,
+}
+
+impl WreckFile {
+    /// Reads that file.
+    pub fn new(file: File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file: Mutex::new((file, BTreeMap::new())), length })
+    }
+
+    /// How long it is.
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Has these bits of a byte read the other way round from now on. The file itself stays as it is.
+    pub fn repair(&self, offset: u64, bits: u8) {
+        *self.lock().1.entry(offset).or_default() ^= bits;
+    }
+
+    /// Up to `most` bytes from `offset` on; fewer only at the file's end.
+    pub fn read(&self, offset: u64, most: usize) -> Vec<u8> {
+        let left = self.length.saturating_sub(offset);
+        let mut bytes = vec![0; most.min(usize::try_from(left).unwrap_or(usize::MAX))];
+        let (file, repairs) = &mut *self.lock();
+        let mut read = |offset: u64, bytes: &mut [u8]| {
+            file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(bytes)).is_ok()
+        };
+        if !read(offset, &mut bytes) {
+            for (block, offset) in bytes.chunks_mut(BLOCK_BYTES).zip((offset..).step_by(BLOCK_BYTES)) {
+                if !read(offset, block) {
+                    block.fill(0);
+                }
+            }
+        }
+        for (at, bits) in repairs.range(offset..offset + bytes.len() as u64) {
+            bytes[(at - offset) as usize] ^= bits;
+        }
+        bytes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (File, BTreeMap<u64, u8>)> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
