@@ -54,12 +54,12 @@ pub(crate) fn would_be_cut(log: File, dir: &Path) -> io::Result<bool> {
         u64::from_str_radix(name.strip_prefix("snap.")?, 16).ok()
     });
     let from = places.max().map_or(0, |place| place / SEGMENT_BYTES as u64);
-    Ok(log::read(&WreckFile::new(log)?, from).would_be_cut())
+    Ok(log::read(&WreckFile::new(log)?, Some(from)).would_be_cut())
 }
 
 /// Hands over every pair that can be made out.
 fn scrape(file: &WreckFile, sink: &mut dyn Sink) {
-    let log::Log { mut messages, lacks_some, .. } = log::read(file, 0);
+    let log::Log { mut messages, lacks_some, .. } = log::read(file, None);
     if lacks_some {
         sink.lacks_some();
     }

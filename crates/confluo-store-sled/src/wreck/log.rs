@@ -23,8 +23,8 @@ const BLANK: [u8; 4096] = [0; 4096];
 /// More segments than a disk holds, and more pages.
 const MOST_SEGMENTS: u64 = 1 << 32;
 const MOST_PAGES: u64 = 1 << 37;
-/// The page of messages that tell where a batch ends.
-const BATCH_PAGE: u64 = u64::MAX - 666;
+/// The pages of messages that are about none: where a batch ends, and that nothing more follows in the segment.
+const NO_PAGES: [u64; 2] = [u64::MAX - 666, u64::MAX];
 
 /// What a message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub(super) struct Log {
     /// Where among all that was ever written the last message ends.
     end: u64,
     hurts: Vec<Hurt>,
+    /// Where the last batch begins that is there.
+    last_batch: Option<u64>,
 }
 
 /// A place at which sled would find no message, and take it for the end.
@@ -97,23 +99,24 @@ impl Log {
     /// Whether sled would cut off, when it opens, what was on disk for sure: more than one batch, of which a cut of power may
     /// leave anything.
     pub(super) fn would_be_cut(&self) -> bool {
-        let batches = self.messages.iter().filter(|message| message.kind == Kind::Batch && message.is_intact);
-        let last = batches.map(|batch| batch.order).max();
-        self.hurts.iter().any(|hurt| hurt.is_flip || last.is_some_and(|last| hurt.order < last))
+        self.hurts.iter().any(|hurt| hurt.is_flip || self.last_batch.is_some_and(|last| hurt.order < last))
     }
 }
 
-/// Reads the segments whose number is at least `from`.
-pub(super) fn read(file: &WreckFile, from: u64) -> Log {
+/// Reads all segments, or those whose number is at least `only_from`, and then keeps none of their messages: there are many.
+pub(super) fn read(file: &WreckFile, only_from: Option<u64>) -> Log {
     let mut log = Log::default();
     let starts = || (0..file.len()).step_by(SEGMENT_BYTES);
     let newest = starts().filter_map(|start| segment_number(&file.read(start, SEGMENT_HEAD_BYTES))).max();
     for start in starts() {
         let number = segment_number(&file.read(start, SEGMENT_HEAD_BYTES));
-        if number.is_none_or(|number| number >= from) {
+        if number.is_none_or(|number| only_from.is_none_or(|from| number >= from)) {
             let bytes = file.read(start, SEGMENT_BYTES);
             let newest = newest.unwrap_or(MOST_SEGMENTS);
             Segment { file, start, bytes, newest, number, left: MOST_CHECKED }.read(&mut log);
+            if only_from.is_some() {
+                log.messages.clear();
+            }
         }
     }
     let batches = log.messages.iter().filter(|message| message.kind == Kind::Batch && message.is_intact);
@@ -159,7 +162,8 @@ impl Segment<'_> {
             self.number = Some(first.segment);
             log.hurts.push(Hurt { order: order(first.segment, 0), is_flip: self.has_flipped_header() });
         }
-        while at < self.bytes.len() {
+        // sled begins no message where its head may not fit.
+        while at < self.bytes.len() && at <= SEGMENT_BYTES - MOST_HEAD_BYTES {
             let intact = self.head(at).filter(|head| head.is_intact);
             let is_hurt = intact.is_none() && (segment.is_none() || segment == self.number);
             let head = intact.or_else(|| self.repair(at)).or_else(|| self.head(at));
@@ -187,6 +191,9 @@ impl Segment<'_> {
             log.lacks_some |= !head.is_intact;
             log.end = log.end.max(order.saturating_add((head.end - at) as u64));
             let end = head.end.min(self.bytes.len());
+            if head.is_intact && kind(head.kind) == Kind::Batch {
+                log.last_batch = log.last_batch.max(Some(order));
+            }
             log.messages.push(Message {
                 kind: kind(head.kind),
                 page: head.page,
@@ -215,7 +222,7 @@ impl Segment<'_> {
         let (length, segment, page) = (cursor.read_number()?, cursor.read_number()?, cursor.read_number()?);
         let content = cursor.at;
         let end = content.checked_add(usize::try_from(length).ok()?)?;
-        if end > SEGMENT_BYTES || segment > self.newest || (page > MOST_PAGES && page != BATCH_PAGE) {
+        if end > SEGMENT_BYTES || segment > self.newest || (page > MOST_PAGES && !NO_PAGES.contains(&page)) {
             return None;
         }
         let is_intact = self.bytes.get(content..end).is_some_and(|bytes| {

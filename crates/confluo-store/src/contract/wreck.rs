@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, ops::Range, path::Path};
 use super::{
     append,
     damage::{self, DOCUMENTS, Open, RECORDS, copy_folder, document, length},
-    expected, name, noise, scratch,
+    expected, name, noise, scratch, snapshot,
 };
 use crate::{DocumentStore, Doubt, Finding, MemoryStore, StoreError, WreckStore, salvage_store};
 
@@ -152,6 +152,41 @@ pub fn flip_everywhere(open: Open, open_wreck: OpenWreck, file: &str, step: usiz
         (at, SMALL - (0..SMALL).filter(is_whole).count() as u64)
     };
     used.step_by(step).map(hit).collect()
+}
+
+/// Records and snapshots of several parts, in a file of several of what an engine parts it into. One that is hit costs its document at
+/// most.
+pub fn salvage_large(open: Open, open_wreck: OpenWreck, file: &str) {
+    const LARGE: u64 = 6;
+    let length = |index: u64| 220_000 + index as usize;
+    let work = tempfile::tempdir_in(scratch()).expect("a scratch folder");
+    let dir = work.path().join("data");
+    let store = open(&dir).expect("an empty folder opens");
+    for (seq, index) in (1..=16).flat_map(|seq| (0..LARGE).map(move |index| (seq, index))) {
+        store.append(&[append(&document(index), seq, length(index))]).expect("a healthy store appends");
+    }
+    store.compact(&name(&document(1)), snapshot(8, length(1))).expect("within range");
+    drop(store);
+    let whole = || {
+        let wreck = open_wreck(&dir).expect("what is left can always be read");
+        let copy = MemoryStore::new();
+        salvage_store(&wreck, &copy).expect("there is room in memory");
+        let is_whole = |index: &u64| {
+            let wanted = expected(&document(*index), 16, if *index == 1 { 8 } else { 0 }, length(*index));
+            copy.load(&name(&document(*index))).is_ok_and(|loaded| loaded == Some(wanted))
+        };
+        ((0..LARGE).filter(is_whole).collect::<Vec<_>>(), wreck.engine().lacks_some())
+    };
+    assert_eq!(whole(), ((0..LARGE).collect(), false));
+    let mut bytes = fs::read(dir.join(file)).expect("the engine keeps its data in that file");
+    // The documents' records begin alike.
+    let wanted = &append(&document(0), 7, length(0)).record.update.0[100_000..100_032];
+    let is_there = |at: &usize| bytes[*at] == wanted[0] && bytes[*at..].starts_with(wanted);
+    let hit = (0..bytes.len() - wanted.len()).rfind(is_there).expect("the engine keeps values as they are");
+    bytes[hit] ^= 1;
+    fs::write(dir.join(file), bytes).expect("the copy is ours");
+    let (left, _) = whole();
+    assert!(left.len() as u64 >= LARGE - 1, "{left:?}");
 }
 
 fn damage_block(file: &Path, trial: u64) -> String {
