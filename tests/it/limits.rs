@@ -5,7 +5,7 @@ use std::time::Duration;
 use confluo::config::ByteCount;
 use confluo_client::yrs::{Array, Doc, Transact};
 use confluo_hub::Limit;
-use confluo_protocol::{CloseCode, Message};
+use confluo_protocol::{CloseCode, Message, SyncMessage, UpdateV1, Writer};
 use confluo_ws::{Opcode, frame::encode_masked};
 use tokio::{sync::watch, task::JoinSet};
 
@@ -235,5 +235,39 @@ async fn a_body_too_large_is_told_413_and_one_that_never_ends_408_and_both_are_c
     }
     server.metric_becomes("confluo_limit_reached_total{setting=\"http.max_body_bytes\"}", 2.0).await;
     server.metric_becomes("confluo_limit_reached_total{setting=\"http.request_timeout\"}", 1.0).await;
+    server.stop().await;
+}
+
+/// Letters of one client, each put left of another letter of the same text and right of none: the place of each is found by
+/// looking at all those before it, which takes a second for 3,000, and twenty for 10,000. All runs on one thread.
+#[tokio::test]
+async fn an_update_that_takes_long_to_merge_holds_up_no_other_document() {
+    const LETTERS: u64 = 3_000;
+    let server = Server::start(faulty(), quick()).await;
+    let other = server.synced("other").await;
+    let mut slow = server.raw("/sync/slow").await;
+    let mut text = Writer::default();
+    text.write_var_uint(1).write_var_uint(1).write_raw(&[1, 0, 4, 1, 1, b't']);
+    text.write_var_bytes("x".repeat(LETTERS as usize).as_bytes()).write_raw(&[0]);
+    slow.send(&Message::Sync(SyncMessage::Update(UpdateV1(text.finish())))).await;
+    slow.send(&question()).await;
+    slow.receive_until(|message| matches!(message, Message::SaveStatus(_))).await;
+    let mut letters = Writer::default();
+    letters.write_var_uint(1).write_var_uint(LETTERS).write_raw(&[2, 0]);
+    for letter in 0..LETTERS {
+        letters.write_raw(&[0x44, 1]).write_var_uint(letter).write_raw(&[1, b'y']);
+    }
+    letters.write_raw(&[0]);
+    let letters = Message::Sync(SyncMessage::Update(UpdateV1(letters.finish())));
+    let received = server.metrics().bytes_received.get();
+    slow.send(&letters).await;
+    slow.send(&question()).await;
+    until("it has arrived", || server.metrics().bytes_received.get() >= received + letters.encode().len() as u64).await;
+    add(&other, "at once").await;
+    soon(other.wait_on_disk()).await.unwrap();
+    assert_eq!(server.metrics().updates_received.get(), 2, "the text and the item, and not yet the letters");
+    slow.receive_until(|message| matches!(message, Message::SaveStatus(_))).await;
+    assert_eq!(server.metrics().updates_received.get(), 3);
+    other.close().await;
     server.stop().await;
 }

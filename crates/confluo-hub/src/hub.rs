@@ -32,6 +32,7 @@ use crate::{
     room_task::{self, RoomEnd},
     rooms::{DoorLimits, EnterError, Rooms},
     session::{Session, SessionEnd},
+    slow_rooms::SlowRooms,
     socket::SessionSocket,
 };
 
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) health: Arc<HealthState>,
     pub(crate) metrics: Arc<HubMetrics>,
     pub(crate) rooms: Rooms,
+    pub(crate) slow_rooms: SlowRooms,
     pub(crate) sessions: LiveSessions,
     /// Seconds since the hub's start, as the pulse counts them.
     pub(crate) second: AtomicU32,
@@ -116,6 +118,7 @@ impl Hub {
             health: Arc::clone(&health),
             metrics,
             rooms: Rooms::default(),
+            slow_rooms: SlowRooms::new(),
             sessions: LiveSessions::default(),
             second: AtomicU32::new(0),
             last_session: AtomicU64::new(0),

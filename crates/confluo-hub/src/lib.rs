@@ -28,6 +28,7 @@ mod pulse;
 mod room_task;
 mod rooms;
 mod session;
+mod slow_rooms;
 mod snapshots;
 mod socket;
 

@@ -20,6 +20,7 @@ use crate::{
     metrics::{HubMetrics, Limit},
     opening::{load, read, record_set_aside},
     outbox::Outbox,
+    slow_rooms::Slowness,
     snapshots::Snapshots,
 };
 
@@ -65,6 +66,7 @@ pub(crate) async fn run(
         permits: Vec::new(),
         in_flight: None,
         snapshots,
+        slowness: Slowness::default(),
         empty_since: None,
         next_age: now + AGE_EVERY,
         last_commit: now,
@@ -95,6 +97,7 @@ struct RoomTask {
     permits: Vec<OwnedSemaphorePermit>,
     in_flight: Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
     snapshots: Snapshots,
+    slowness: Slowness,
     empty_since: Option<Instant>,
     next_age: Instant,
     last_commit: Instant,
@@ -243,13 +246,21 @@ impl RoomTask {
             let expelled = self.writers.iter().filter(|(_, writer)| writer.outbox.expulsion().is_some());
             inputs.extend(expelled.map(|(session, _)| RoomInput::Expelled(*session)));
         }
-        let now = self.shared.clock.now();
-        let room = self.room.as_deref_mut().ok_or(FAULT)?;
-        if room.is_heavy(inputs) {
-            let inputs = std::mem::take(inputs);
-            return self.off_thread(move |room| room.handle(now, inputs)).await;
+        let mut now = self.shared.clock.now();
+        let mut turn = None;
+        if self.slowness.is_slow(now) {
+            turn = Box::pin(self.shared.slow_rooms.turn()).await;
+            now = self.shared.clock.now();
         }
-        Ok(room.handle(now, inputs.drain(..)))
+        let room = self.room.as_deref_mut().ok_or(FAULT)?;
+        let effects = if turn.is_some() || room.is_heavy(inputs) {
+            let inputs = std::mem::take(inputs);
+            self.off_thread(move |room| room.handle(now, inputs)).await?
+        } else {
+            room.handle(now, inputs.drain(..))
+        };
+        self.slowness.note(now, self.shared.clock.now());
+        Ok(effects)
     }
 
     fn gate(&self, session: SessionId) -> Option<&GateHold> {
