@@ -108,12 +108,13 @@ pub(super) fn read(file: &WreckFile, only_from: Option<u64>) -> Log {
     let mut log = Log::default();
     let starts = || (0..file.len()).step_by(SEGMENT_BYTES);
     let newest = starts().filter_map(|start| segment_number(&file.read(start, SEGMENT_HEAD_BYTES))).max();
+    let mut bytes = Vec::new();
     for start in starts() {
         let number = segment_number(&file.read(start, SEGMENT_HEAD_BYTES));
         if number.is_none_or(|number| only_from.is_none_or(|from| number >= from)) {
-            let bytes = file.read(start, SEGMENT_BYTES);
+            file.read_into(&mut bytes, start, SEGMENT_BYTES);
             let newest = newest.unwrap_or(MOST_SEGMENTS);
-            Segment { file, start, bytes, newest, number, left: MOST_CHECKED }.read(&mut log);
+            Segment { file, start, bytes: &mut bytes, newest, number, left: MOST_CHECKED }.read(&mut log);
             if only_from.is_some() {
                 log.messages.clear();
             }
@@ -142,7 +143,7 @@ fn order(segment: u64, at: usize) -> u64 {
 struct Segment<'a> {
     file: &'a WreckFile,
     start: u64,
-    bytes: Vec<u8>,
+    bytes: &'a mut Vec<u8>,
     /// The highest number that any segment has.
     newest: u64,
     /// Its own, as far as that is known.
@@ -217,7 +218,7 @@ impl Segment<'_> {
 
     /// Reads the head of a message at `at`; `None`: there is none.
     fn head(&self, at: usize) -> Option<Head> {
-        let mut cursor = Cursor { bytes: &self.bytes, at: at + CHECKSUM_BYTES };
+        let mut cursor = Cursor { bytes: self.bytes, at: at + CHECKSUM_BYTES };
         let kind = cursor.read_byte().filter(|kind| (1..=11).contains(kind))?;
         let (length, segment, page) = (cursor.read_number()?, cursor.read_number()?, cursor.read_number()?);
         let content = cursor.at;

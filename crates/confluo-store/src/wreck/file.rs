@@ -42,13 +42,20 @@ impl WreckFile {
 
     /// Up to `most` bytes from `offset` on; fewer only at the file's end.
     pub fn read(&self, offset: u64, most: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.read_into(&mut bytes, offset, most);
+        bytes
+    }
+
+    /// The same in the place of what `bytes` held: who reads all of a large file needs its memory but once.
+    pub fn read_into(&self, bytes: &mut Vec<u8>, offset: u64, most: usize) {
         let left = self.length.saturating_sub(offset);
-        let mut bytes = vec![0; most.min(usize::try_from(left).unwrap_or(usize::MAX))];
+        bytes.resize(most.min(usize::try_from(left).unwrap_or(usize::MAX)), 0);
         let (file, repairs) = &mut *self.lock();
         let mut read = |offset: u64, bytes: &mut [u8]| {
             file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(bytes)).is_ok()
         };
-        if !read(offset, &mut bytes) {
+        if !read(offset, bytes) {
             for (block, offset) in bytes.chunks_mut(BLOCK_BYTES).zip((offset..).step_by(BLOCK_BYTES)) {
                 if !read(offset, block) {
                     block.fill(0);
@@ -58,7 +65,6 @@ impl WreckFile {
         for (at, bits) in repairs.range(offset..offset + bytes.len() as u64) {
             bytes[(at - offset) as usize] ^= bits;
         }
-        bytes
     }
 
     fn lock(&self) -> MutexGuard<'_, (File, BTreeMap<u64, u8>)> {
