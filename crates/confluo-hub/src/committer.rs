@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use confluo_protocol::Seq;
 use confluo_store::{Append, DocumentStore, Finding, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -177,6 +178,17 @@ impl CommitThread {
             let _ = done.send(outcome);
         }
     }
+}
+
+/// Resolves when the commit in flight does; never if there is none.
+pub(crate) async fn flushed(
+    in_flight: &mut Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
+) -> Result<Seq, CommitFailed> {
+    let Some((seq, done)) = in_flight else { return std::future::pending().await };
+    let seq = *seq;
+    let outcome = done.await.unwrap_or(Err(CommitFailed));
+    *in_flight = None;
+    outcome.map(|()| seq)
 }
 
 /// Tries a failed store again until it is ready. Runs beside the committer, so that recovery needs no traffic.

@@ -12,7 +12,7 @@ use confluo_store::{Append, Record};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
-    committer::CommitFailed,
+    committer::{CommitFailed, flushed},
     gate::{ExpulsionFlag, GateHold},
     hub::Shared,
     mailbox::Mail,
@@ -242,24 +242,31 @@ impl RoomTask {
     }
 
     async fn call_engine(&mut self, inputs: &mut Vec<RoomInput>) -> Result<Effects, Discard> {
+        let clock = self.shared.clock;
+        let merges = self.room.as_deref().ok_or(FAULT)?.has_updates(inputs);
+        let is_slow = merges && self.slowness.is_slow(clock.now());
+        let turn = if is_slow { Box::pin(self.shared.slow_rooms.turn()).await } else { None };
+        // After the wait: of who was expelled meanwhile nothing is taken.
         if self.expulsions.take() {
             let expelled = self.writers.iter().filter(|(_, writer)| writer.outbox.expulsion().is_some());
             inputs.extend(expelled.map(|(session, _)| RoomInput::Expelled(*session)));
         }
-        let mut now = self.shared.clock.now();
-        let mut turn = None;
-        if self.slowness.is_slow(now) {
-            turn = Box::pin(self.shared.slow_rooms.turn()).await;
-            now = self.shared.clock.now();
-        }
+        let now = clock.now();
         let room = self.room.as_deref_mut().ok_or(FAULT)?;
-        let effects = if turn.is_some() || room.is_heavy(inputs) {
+        let (effects, ended) = if turn.is_some() || room.is_heavy(inputs) {
             let inputs = std::mem::take(inputs);
-            self.off_thread(move |room| room.handle(now, inputs)).await?
+            let work = move |room: &mut Room| {
+                let began = clock.now();
+                let effects = room.handle(now, inputs);
+                (effects, now + clock.now().duration_since(began))
+            };
+            self.off_thread(work).await?
         } else {
-            room.handle(now, inputs.drain(..))
+            (room.handle(now, inputs.drain(..)), clock.now())
         };
-        self.slowness.note(now, self.shared.clock.now());
+        if merges {
+            self.slowness.note(now, ended);
+        }
         Ok(effects)
     }
 
@@ -381,15 +388,4 @@ fn count(metrics: &HubMetrics, counts: Counts) {
             metrics.limit_reached(limit).add(reached);
         }
     }
-}
-
-/// Resolves when the commit in flight does; never if there is none.
-async fn flushed(
-    in_flight: &mut Option<(Seq, oneshot::Receiver<Result<(), CommitFailed>>)>,
-) -> Result<Seq, CommitFailed> {
-    let Some((seq, done)) = in_flight else { return std::future::pending().await };
-    let seq = *seq;
-    let outcome = done.await.unwrap_or(Err(CommitFailed));
-    *in_flight = None;
-    outcome.map(|()| seq)
 }

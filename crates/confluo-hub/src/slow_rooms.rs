@@ -1,4 +1,4 @@
-//! Rooms whose engine was slow: a few work at a time, so that they leave the processor to all others.
+//! Rooms that were slow to merge what came: a few merge at a time, so that they leave the processor to all others.
 
 use std::{
     num::NonZeroUsize,
@@ -8,9 +8,9 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A step that takes longer holds up others.
-const SLOW_STEP: Duration = Duration::from_millis(100);
-/// For how long a room counts as slow after such a step: beyond a pause between two of them.
+/// A merge that takes longer holds up others: a hundred times what an honest one of a large document takes.
+const SLOW_STEP: Duration = Duration::from_millis(500);
+/// For how long a room counts as slow after such a merge: beyond a pause between two of them.
 const SLOW_FOR: Duration = Duration::from_secs(30);
 
 /// Turns of those that were slow.
@@ -39,14 +39,14 @@ pub(crate) struct Slowness {
 }
 
 impl Slowness {
-    /// Notes a step.
+    /// Notes a merge.
     pub(crate) fn note(&mut self, began: Instant, ended: Instant) {
         if ended.saturating_duration_since(began) > SLOW_STEP {
             self.until = Some(ended + SLOW_FOR);
         }
     }
 
-    /// Whether the next step may be slow as well.
+    /// Whether the next merge may be slow as well.
     pub(crate) fn is_slow(&mut self, now: Instant) -> bool {
         self.until.take_if(|until| *until <= now);
         self.until.is_some()
@@ -63,8 +63,8 @@ mod tests {
         let start = Clock.now();
         let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
         let mut slowness = Slowness::default();
-        slowness.note(at(0.0), at(0.09));
-        assert!(!slowness.is_slow(at(0.1)));
+        slowness.note(at(0.0), at(0.49));
+        assert!(!slowness.is_slow(at(0.5)));
         slowness.note(at(1.0), at(2.0));
         slowness.note(at(2.0), at(2.01));
         assert!(slowness.is_slow(at(31.9)), "a quick step does not make it quick");

@@ -25,6 +25,12 @@ impl Room {
         };
         document_bytes > HEAVY_DOCUMENT_BYTES && will_encode()
     }
+
+    /// Whether there is anything to merge, in these inputs or in what waits.
+    pub fn has_updates(&self, inputs: &[RoomInput]) -> bool {
+        self.waiting.iter().any(|(_, content)| matches!(content, Content::Update { .. }))
+            || inputs.iter().any(|input| update_bytes(input) > 0)
+    }
 }
 
 /// Yjs finds the place of an item by looking at each of those that were put there at the same time: at worst each that comes
