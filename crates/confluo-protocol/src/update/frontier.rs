@@ -55,7 +55,10 @@ impl Walk {
         let section = &checked.sections[index];
         let known = clocks.clock(section.client);
         let start = Cut { structs: 0, offset: section.offset };
-        let reach = held_back(section, checked.reach_by_runs(index, section, known), clocks);
+        // Its runs are gone through only where it may be held: hardly ever.
+        let may_be_held = clocks.is_held(section.client);
+        let reach = may_be_held.then(|| checked.reach_by_runs(index, section, known));
+        let reach = reach.and_then(|reach| held_back(section, reach, clocks));
         let reach = reach.unwrap_or(Reach { cut: start, known, reached: known, stop: None });
         Self { reach, next: start, clock: section.clock }
     }
