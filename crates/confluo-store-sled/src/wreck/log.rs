@@ -114,7 +114,8 @@ pub(super) fn read(file: &WreckFile, only_from: Option<u64>) -> Log {
         if number.is_none_or(|number| only_from.is_none_or(|from| number >= from)) {
             file.read_into(&mut bytes, start, SEGMENT_BYTES);
             let newest = newest.unwrap_or(MOST_SEGMENTS);
-            Segment { file, start, bytes: &mut bytes, newest, number, left: MOST_CHECKED }.read(&mut log);
+            let from = only_from.unwrap_or(0);
+            Segment { file, start, bytes: &mut bytes, newest, number, from, left: MOST_CHECKED }.read(&mut log);
             if only_from.is_some() {
                 log.messages.clear();
             }
@@ -148,6 +149,8 @@ struct Segment<'a> {
     newest: u64,
     /// Its own, as far as that is known.
     number: Option<u64>,
+    /// The first that sled reads.
+    from: u64,
     /// How many bytes may still be looked at in vain.
     left: usize,
 }
@@ -159,9 +162,11 @@ impl Segment<'_> {
         if self.number.is_none()
             && let Some(first) = self.head(at).filter(|first| first.is_intact)
         {
-            // Without its header sled passes a segment over.
+            // Without its header sled passes a segment over. It does not look for those before its snapshot.
             self.number = Some(first.segment);
-            log.hurts.push(Hurt { order: order(first.segment, 0), is_flip: self.has_flipped_header() });
+            if first.segment >= self.from {
+                log.hurts.push(Hurt { order: order(first.segment, 0), is_flip: self.has_flipped_header() });
+            }
         }
         // sled begins no message where its head may not fit.
         while at < self.bytes.len() && at <= SEGMENT_BYTES - MOST_HEAD_BYTES {
@@ -183,7 +188,8 @@ impl Segment<'_> {
             };
             let order = order(head.segment, at);
             if is_hurt && self.number.is_none_or(|number| number == head.segment) {
-                let goes_on = self.is_blank(head.end) || self.head(head.end).is_some_and(|next| next.is_intact);
+                let goes_on = self.head(head.end).is_some_and(|next| next.is_intact)
+                    || self.is_blank(head.end) && self.is_in_one_sector(at, head.end);
                 log.hurts.push(Hurt { order, is_flip: head.is_intact && goes_on });
             }
             if head.is_intact {
@@ -277,6 +283,14 @@ impl Segment<'_> {
         let checked = head.map_or(0, |head| head.end.min(self.bytes.len()) - at);
         self.left = self.left.saturating_sub(checked);
         None
+    }
+
+    /// Whether a cut of power leaves all that is there or nothing. Of what is longer it may leave a part, whose checksum may by
+    /// chance look as if one bit were flipped.
+    fn is_in_one_sector(&self, at: usize, end: usize) -> bool {
+        const SECTOR_BYTES: u64 = 512;
+        let sector = |at: usize| (self.start + at as u64) / SECTOR_BYTES;
+        sector(at) == sector(end.saturating_sub(1))
     }
 
     /// Whether nothing was written at `at`.
