@@ -25,7 +25,8 @@ fn what_was_not_hit_of_a_killed_process_is_salvaged() {
 #[test]
 fn what_is_not_in_a_block_that_is_lost_is_salvaged() {
     for salvaged in wreck::run_trials_with_blocks(open_store, open_wreck, "confluo.redb", 0..30) {
-        assert!(salvaged.whole >= 30, "{salvaged:?}");
+        // A block may hold what is newest of many documents.
+        assert!(salvaged.whole >= 20 && salvaged.whole + salvaged.partly == 40, "{salvaged:?}");
     }
 }
 

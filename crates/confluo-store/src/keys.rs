@@ -1,4 +1,4 @@
-//! Where each thing lies. Format 1; all numbers are big-endian, so that byte order is their order.
+//! Where each thing lies. All numbers are big-endian, so that byte order is their order.
 //!
 //! | key | value |
 //! |---|---|

@@ -1,11 +1,15 @@
 //! What stands at each key: a version, a checksum that binds the bytes to their key, then the fields.
 //!
 //! ```text
-//! sealed = version (1 byte) · CRC-32 of version, key and fields (4 bytes, little-endian) · fields
+//! sealed = version (1 byte) · CRC-32 of version, key and what follows (4 bytes, little-endian) · mask (8) · masked fields
 //! ```
-//! Fields are lib0 varints, strings and byte arrays. A long sealed value is cut into chunks of
+//! Fields are lib0 varints, strings and byte arrays. They are masked by bytes that are drawn anew for each value, so that whoever
+//! writes a document does not choose what stands in the files: else an update could hold what looks like a piece of the journal
+//! or of an engine's log, and be taken for one where those were cut off. In version 1 there was no mask. A long sealed value is cut into chunks of
 //! [`crate::engine::MAX_VALUE_BYTES`], its key being what the chunks' keys start with. So a value that was swapped with
 //! another, cut short or put together from two versions fails its checksum like one whose bits flipped.
+
+pub(crate) mod mask;
 
 use bytes::Bytes;
 use confluo_protocol::{DecodeError, LineageId, Reader, Seq, UpdateV1, UserId, Writer};
@@ -13,10 +17,13 @@ use confluo_protocol::{DecodeError, LineageId, Reader, Seq, UpdateV1, UserId, Wr
 use crate::{Author, EncodedSnapshot, Finding, NewSnapshot, Record, UnixMillis, keys::DocumentNumber};
 
 /// The newest version of values, and of the store as a whole, that this build reads and the one that it writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const VERSION: u8 = FORMAT_VERSION as u8;
+/// The last one whose fields stand there as they are.
+const LAST_UNMASKED: u8 = 1;
 const SEAL_BYTES: usize = 5;
+const MASK_BYTES: usize = 8;
 
 /// Why a value cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -252,24 +259,37 @@ fn read_authors(reader: &mut Reader<'_>) -> Result<Vec<Author>, ValueError> {
 }
 
 fn seal(key: &[u8], fields: &[u8]) -> Vec<u8> {
-    let mut sealed = Vec::with_capacity(SEAL_BYTES + fields.len());
+    let mask = mask::draw();
+    let mut sealed = Vec::with_capacity(SEAL_BYTES + MASK_BYTES + fields.len());
     sealed.push(VERSION);
-    sealed.extend_from_slice(&checksum(VERSION, key, fields).to_le_bytes());
+    sealed.extend_from_slice(&[0; SEAL_BYTES - 1]);
+    sealed.extend_from_slice(&mask.to_le_bytes());
     sealed.extend_from_slice(fields);
+    mask::apply(mask, &mut sealed[SEAL_BYTES + MASK_BYTES..]);
+    let checksum = checksum(VERSION, key, &sealed[SEAL_BYTES..]);
+    sealed[1..SEAL_BYTES].copy_from_slice(&checksum.to_le_bytes());
     sealed
 }
 
 /// The checksum comes first: a flipped version byte is damage, and only an intact value can be a newer one.
 fn unseal(key: &[u8], sealed: &[u8]) -> Result<Bytes, ValueError> {
-    let (Some(&version), Some(checksum_bytes), Some(fields)) =
+    let (Some(&version), Some(checksum_bytes), Some(content)) =
         (sealed.first(), sealed.get(1..SEAL_BYTES), sealed.get(SEAL_BYTES..))
     else {
         return Err(ValueError::Damaged);
     };
-    let expected = checksum(version, key, fields).to_le_bytes();
+    if checksum_bytes != checksum(version, key, content).to_le_bytes() {
+        return Err(ValueError::Damaged);
+    }
     match version {
-        VERSION if checksum_bytes == expected => Ok(Bytes::copy_from_slice(fields)),
-        newer if newer > VERSION && checksum_bytes == expected => Err(ValueError::Newer(newer)),
+        LAST_UNMASKED => Ok(Bytes::copy_from_slice(content)),
+        VERSION => {
+            let (mask, fields) = content.split_first_chunk::<MASK_BYTES>().ok_or(ValueError::Damaged)?;
+            let mut fields = fields.to_vec();
+            mask::apply(u64::from_le_bytes(*mask), &mut fields);
+            Ok(fields.into())
+        }
+        newer if newer > VERSION => Err(ValueError::Newer(newer)),
         _ => Err(ValueError::Damaged),
     }
 }
@@ -279,51 +299,13 @@ pub(crate) fn is_sealed_for(key: &[u8], sealed: &[u8]) -> bool {
     !matches!(unseal(key, sealed), Err(ValueError::Damaged))
 }
 
-fn checksum(version: u8, key: &[u8], fields: &[u8]) -> u32 {
+fn checksum(version: u8, key: &[u8], content: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&[version]);
     hasher.update(key);
-    hasher.update(fields);
+    hasher.update(content);
     hasher.finalize()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &[u8] = b"key";
-
-    fn record() -> Record {
-        let authors = vec![(7, UserId("ann".into())), (1 << 50, UserId("ben".into()))];
-        Record { seq: Seq(3), at: UnixMillis(1_700_000_000_000), authors, update: UpdateV1(vec![1, 2, 3].into()) }
-    }
-
-    #[test]
-    fn records_round_trip() {
-        assert_eq!(decode_record(KEY, &encode_record(KEY, &record()), Seq(3)), Ok(record()));
-    }
-
-    #[test]
-    fn every_flipped_bit_cut_and_swap_is_seen() {
-        let sealed = encode_record(KEY, &record());
-        for bit in 0..sealed.len() * 8 {
-            let mut flipped = sealed.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            let found = decode_record(KEY, &flipped, Seq(3));
-            assert_eq!(found, Err(ValueError::Damaged), "bit {bit}");
-        }
-        for end in 0..sealed.len() {
-            assert_eq!(decode_record(KEY, &sealed[..end], Seq(3)), Err(ValueError::Damaged), "cut at {end}");
-        }
-        assert_eq!(decode_record(b"elsewhere", &sealed, Seq(3)), Err(ValueError::Damaged));
-    }
-
-    #[test]
-    fn a_newer_value_is_refused_as_such() {
-        let mut sealed = State::default().encode(KEY);
-        sealed[0] = 2;
-        let expected = checksum(2, KEY, &sealed[SEAL_BYTES..]);
-        sealed[1..SEAL_BYTES].copy_from_slice(&expected.to_le_bytes());
-        assert_eq!(State::decode(KEY, &sealed), Err(ValueError::Newer(2)));
-    }
-}
+mod tests;

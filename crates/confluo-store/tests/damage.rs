@@ -189,10 +189,10 @@ fn a_page_that_cannot_be_read_is_the_trouble_of_the_document_that_lies_there() {
 fn a_newer_store_is_refused() {
     let engine = MemoryEngine::default();
     let mut batch = Batch::default();
-    batch.put(keys::FORMAT.to_vec(), value::encode_format(keys::FORMAT, 2));
+    batch.put(keys::FORMAT.to_vec(), value::encode_format(keys::FORMAT, value::FORMAT_VERSION + 1));
     engine.commit(batch).unwrap();
     let error = EngineStore::open(engine, None).unwrap_err();
-    assert!(matches!(error, StoreError::Newer { found: 2, supported: 1, .. }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 3, supported: 2, .. }), "{error}");
 }
 
 #[test]
