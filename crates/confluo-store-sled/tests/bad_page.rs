@@ -9,3 +9,8 @@ use confluo_store_sled::{SledConfig, open};
 fn a_bad_page_costs_one_document() {
     bad_page::check(|dir| Ok(Arc::new(open(SledConfig::new(dir))?)), "db");
 }
+
+#[test]
+fn a_bad_page_that_the_journal_writes_to_costs_one_document() {
+    bad_page::check_killed(|dir| Ok(Arc::new(open(SledConfig::new(dir))?)), "db");
+}

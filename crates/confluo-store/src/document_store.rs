@@ -272,7 +272,7 @@ pub enum Finding {
         /// How many there should be.
         expected: u64,
     },
-    /// Something in the journal was damaged.
+    /// Something in the journal was damaged, or the engine could not read the page where it belongs.
     Journal {
         /// The file in the data folder that keeps what was in it.
         file: String,
@@ -317,8 +317,9 @@ impl fmt::Display for Finding {
             ),
             Self::Journal { file } => write!(
                 f,
-                "the journal was damaged: some of the newest commits are gone, and what it held is kept in {file}; clients that \
-                 are ahead bring their edits back; restore a backup for the rest, then remove that file"
+                "the journal was damaged, or the engine's file where it belongs: some of the newest commits are gone, and \
+                 what it held is kept in {file}; clients that are ahead bring their edits back; restore a backup for the rest, \
+                 then remove that file"
             ),
             Self::Salvaged => f.write_str(
                 "the store holds what could be salvaged from one that did not open, and may lack documents and their newest \

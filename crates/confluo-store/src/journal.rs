@@ -13,11 +13,17 @@
 //! that it has only some of it is never seen. Unless two things fail: a hand-over that stops half-way, and the file, damaged
 //! before it could be given again. Then the counters, which are given last, are behind the watermark, and the store says so.
 //!
-//! Invariants: a file is written over only when the engine has all of it on disk; frames are numbered without a hole, so an
+//! The engine may have a page that it cannot read, and a change that belongs there. A hand-over that meets it fails, and the next
+//! commit with it: at the next opening, which is also what a server then tries, the engine is given all else ([`hand_over`]). What it
+//! is not given stays in the files, which are kept aside before the engine has the number.
+//!
+//! Invariants: a file is written over only when the engine has all of it on disk, and thrown away only when it has, or when the
+//! file is kept under another name as well; frames are numbered without a hole, so an
 //! engine that lost what the journal continues is seen; nothing is appended to a file after an error, or after a crash, since
 //! the system may show bytes then that never reached the disk.
 
 mod file;
+mod hand_over;
 mod layers;
 
 use std::{
@@ -27,22 +33,12 @@ use std::{
     thread::JoinHandle,
 };
 
-use crate::{
-    Batch, Engine, EngineError, Finding,
-    engine::Visit,
-    keys::{JOURNAL, STATE},
-    value,
-    wreck::Pile,
-};
+use crate::{Batch, Engine, EngineError, Finding, engine::Visit, keys::JOURNAL, value, wreck::Pile};
 use file::JournalFiles;
 use layers::{Layers, Sealed};
 
 /// At this much a commit waits for the engine: it takes less than comes in.
 const MOST_BYTES: usize = 32 << 20;
-/// A file that was sealed in time is given to the engine in about this many commits: what an engine needs to make a commit (sled
-/// copies a page for each of its changes, and frees none before the end) is then a part of what it would need for all. The
-/// parts of a file that grew meanwhile are as large and so more, some 340 of one of [`MOST_BYTES`]: memory is what is bounded.
-const PARTS: usize = 16;
 
 /// How a journal works.
 #[derive(Debug, Clone, Copy)]
@@ -205,7 +201,7 @@ impl<E: Engine> Shared<E> {
         let Some(sealed) = self.read_layers().sealed.clone() else { return Ok(()) };
         // An engine that was given nothing must stay empty: only then it may become a store.
         if !sealed.changes.is_empty() {
-            give(&self.engine, &sealed.changes, sealed.through, self.config)?;
+            hand_over::give(&self.engine, &sealed, self.config)?;
         }
         self.write_layers().sealed = None;
         Ok(())
@@ -231,29 +227,6 @@ impl<E: Engine> Shared<E> {
     fn write_layers(&self) -> RwLockWriteGuard<'_, Layers> {
         self.layers.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Gives the engine changes of the journal, then the number of their last frame. The store's counters come last as well: an
-/// engine that has them before what they count would hide it if the rest never came.
-fn give<E: Engine>(engine: &E, changes: &Batch, through: u64, config: JournalConfig) -> Result<(), EngineError> {
-    let mut part = Batch::default();
-    let mut part_bytes = 0;
-    for (key, change) in changes.changes_from(&[], &[]).filter(|(key, _)| *key != STATE) {
-        part_bytes += key.len() + change.map_or(0, <[u8]>::len);
-        match change {
-            Some(value) => part.put(key.to_vec(), value.to_vec()),
-            None => part.remove(key.to_vec()),
-        }
-        if part_bytes >= config.seal_bytes / PARTS {
-            engine.commit(std::mem::take(&mut part))?;
-            part_bytes = 0;
-        }
-    }
-    if let Some(Some(state)) = changes.get(STATE) {
-        part.put(STATE.to_vec(), state.clone());
-    }
-    part.put(JOURNAL.to_vec(), value::encode_journal(JOURNAL, through));
-    engine.commit(part)
 }
 
 /// Adds what the files hold to what was found of an engine that does not open.
@@ -303,13 +276,13 @@ impl Found {
         Ok(Self { taken, sealed: Arc::new(Sealed { changes, through }) })
     }
 
-    /// Gives it to the engine, and makes the journal empty.
+    /// Gives it to the engine, but for what belongs on pages that it cannot read, and makes the journal empty.
     fn give<E: Engine>(&self, engine: &E, dir: &Path, config: JournalConfig) -> Result<JournalFiles, EngineError> {
-        let Sealed { changes, through } = &*self.sealed;
-        if *through > self.taken {
-            give(engine, changes, *through, config)?;
+        let through = self.sealed.through;
+        if through > self.taken {
+            hand_over::give_what_it_can_take(engine, dir, &self.sealed, config)?;
         }
-        JournalFiles::begin(dir, *through, config.syncs).map_err(EngineError::Io)
+        JournalFiles::begin(dir, through, config.syncs).map_err(EngineError::Io)
     }
 }
 

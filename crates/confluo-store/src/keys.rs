@@ -105,6 +105,11 @@ pub fn document_number(key: &[u8]) -> Option<DocumentNumber> {
     Some(DocumentNumber(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?)))
 }
 
+/// The number in the key of a head or of a part of a document, or `None` where it is neither.
+pub fn owner(key: &[u8]) -> Option<DocumentNumber> {
+    head_number(key).or_else(|| document_number(key))
+}
+
 /// What the chunks of all snapshots start with.
 pub fn snapshots(number: DocumentNumber) -> Vec<u8> {
     with_kind(number, SNAPSHOT)

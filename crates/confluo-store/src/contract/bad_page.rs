@@ -1,10 +1,12 @@
-//! A page that the engine cannot read, in the middle of a document: that document is told of and can be salvaged, copied without,
-//! replaced and deleted; the others are whole.
+//! A page that the engine cannot read, in the middle of a document or at its end: that document is told of and can be salvaged,
+//! copied without, replaced and deleted; the others are whole, and so is what a journal has for them.
 
 use std::{fs, path::Path, sync::Arc};
 
 use super::{append, expected, name, noise, snapshot};
-use crate::{DocumentStore, MemoryStore, StoreError, StoredDocument, copy_store, value::mask::off::without_masks};
+use crate::{
+    DocumentStore, Finding, MemoryStore, StoreError, StoredDocument, copy_store, value::mask::off::without_masks,
+};
 
 const DOCUMENTS: u64 = 10;
 const RECORDS: u64 = 20;
@@ -13,6 +15,8 @@ const RECORD_BYTES: usize = 220_000;
 /// The document that is hit; it was compacted through its second record.
 const HIT: u64 = 3;
 const THROUGH: u64 = 2;
+/// What each document has in the journal, where there is one.
+const JOURNALED: u64 = 2;
 
 /// How to open the store under test in a folder.
 pub type Open = fn(dir: &Path) -> Result<Arc<dyn DocumentStore>, StoreError>;
@@ -53,6 +57,56 @@ pub fn check(open: Open, file: &str) {
         assert_eq!(document(&*store, hit[0]), Ok(Some(expected("a", 2, 0, 10))), "{what}");
         assert_eq!((store.stats().documents, store.stats().unhealthy), (DOCUMENTS + 1 - hit.len() as u64, None));
     }
+}
+
+/// Flips a bit on the last page of a document of a store whose process was killed: its journal has records that belong on that page, and such
+/// as do not.
+pub fn check_killed(open: Open, file: &str) {
+    let work = tempfile::tempdir().expect("a scratch folder");
+    let (running, killed) = (work.path().join("running"), work.path().join("killed"));
+    without_masks(|| build(&*open(&running).expect("an empty folder opens")));
+    drop(open(&running).expect("it was closed"));
+    let store = open(&running).expect("it was closed");
+    for seq in RECORDS + 1..=RECORDS + JOURNALED {
+        for index in 0..DOCUMENTS {
+            without_masks(|| store.append(&[journaled(index, seq)])).expect("a healthy store appends");
+        }
+    }
+    super::damage::copy_folder(&running, &killed);
+    drop(store);
+    flip(&killed.join(file), &content(HIT, RECORDS)[RECORD_BYTES - 32..]);
+    let given = |index: u64| {
+        let mut given = whole(index);
+        given.head.0 += JOURNALED;
+        given.records.extend((RECORDS + 1..=RECORDS + JOURNALED).map(|seq| journaled(index, seq).record));
+        given
+    };
+    let mut kept = Vec::new();
+    for start in 1..=2 {
+        let store = open(&killed).unwrap_or_else(|error| panic!("start {start}: one page is no reason: {error}"));
+        assert_eq!(store.stats().findings, [Finding::Journal { file: "journal-0.aside".to_owned() }]);
+        assert_eq!(store.list("", None, 100).expect("the catalogue is whole").documents.len(), DOCUMENTS as usize);
+        let not_whole: Vec<_> =
+            (0..DOCUMENTS).filter(|index| document(&*store, *index) != Ok(Some(given(*index)))).collect();
+        assert!(not_whole.contains(&HIT) && not_whole.len() <= 2, "{not_whole:?}");
+        for index in not_whole {
+            let error = store.load(&name(&title(index))).expect_err("its last page cannot be read");
+            assert!(!error.is_store_wide() && error.to_string().contains("--salvage"), "{error}");
+            let stats = store.document_stats(&name(&title(index)));
+            assert!(stats.is_err_and(|error| !error.is_store_wide()));
+            let salvaged = store.salvage(&name(&title(index))).expect("what is left can be had").expect("it is there");
+            assert_eq!(salvaged.head.0, RECORDS + JOURNALED, "it is known what is missing");
+            assert!(!salvaged.set_aside.is_empty() && salvaged.records.len() as u64 >= RECORDS / 4);
+        }
+        let aside = fs::read(killed.join("journal-0.aside")).expect("it is named");
+        assert!(start == 1 || aside == kept, "it stays as it was");
+        kept = aside;
+    }
+    let lost = journaled(HIT, RECORDS + 1).record.update.0;
+    assert!(!places_of(&kept, &lost).is_empty(), "what the engine did not take is kept");
+    let store = open(&killed).expect("it opened before");
+    store.replace(&name(&title(HIT)), &expected("a", 2, 0, 10)).expect("it needs nothing of what was there");
+    assert_eq!(document(&*store, HIT), Ok(Some(expected("a", 2, 0, 10))));
 }
 
 /// The documents that are not whole. Each says so itself.
@@ -115,6 +169,12 @@ fn whole(index: u64) -> StoredDocument {
         record.update.0 = content(index, record.seq.0);
     }
     whole
+}
+
+fn journaled(index: u64, seq: u64) -> crate::Append {
+    let mut append = append(&title(index), seq, 0);
+    append.record.update = noise(index * 1_000 + seq, 40);
+    append
 }
 
 fn content(index: u64, seq: u64) -> bytes::Bytes {

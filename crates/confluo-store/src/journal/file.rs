@@ -139,7 +139,7 @@ pub(super) fn keep_aside(dir: &Path) -> io::Result<()> {
             let aside = path.with_extension(if number == 1 { "aside".into() } else { format!("{number}.aside") });
             if !aside.exists() {
                 // A link takes no room, of which there may be none. Not every file system has them.
-                fs::hard_link(&path, &aside).or_else(|_| fs::copy(&path, &aside).map(drop))?;
+                fs::hard_link(&path, &aside).or_else(|_| copy(&path, &aside))?;
                 break;
             }
             if fs::read(&aside)? == fs::read(&path)? {
@@ -148,6 +148,11 @@ pub(super) fn keep_aside(dir: &Path) -> io::Result<()> {
         }
     }
     File::open(dir)?.sync_all()
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    File::open(to)?.sync_all()
 }
 
 /// The names under which something was kept aside, now or earlier.
