@@ -15,8 +15,13 @@ use confluo_protocol::{DocumentName, LineageId, Seq, UpdateV1, UserId};
 
 use crate::{
     Append, DocumentStore, NewSnapshot, Record, StoreError, StoredDocument, StoredSnapshot, UnixMillis, copy_store,
-    encode_snapshot,
+    encode_snapshot, value::mask,
 };
+
+/// What is written on this thread meanwhile stands in the files as it is, for tests that look for it there.
+pub fn without_masks<T>(write: impl FnOnce() -> T) -> T {
+    mask::off::without_masks(write)
+}
 
 /// A store under test that can be closed and opened again. A memory store hands out the same store again.
 pub trait Subject {

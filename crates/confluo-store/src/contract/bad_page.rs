@@ -3,10 +3,8 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use super::{append, expected, name, noise, snapshot};
-use crate::{
-    DocumentStore, Finding, MemoryStore, StoreError, StoredDocument, copy_store, value::mask::off::without_masks,
-};
+use super::{append, expected, name, noise, snapshot, without_masks};
+use crate::{DocumentStore, Finding, MemoryStore, StoreError, StoredDocument, copy_store};
 
 const DOCUMENTS: u64 = 10;
 const RECORDS: u64 = 20;

@@ -6,11 +6,9 @@ use std::{collections::BTreeSet, fs, ops::Range, path::Path};
 use super::{
     append,
     damage::{self, DOCUMENTS, Open, RECORDS, copy_folder, document, length},
-    expected, name, noise, scratch, snapshot,
+    expected, name, noise, scratch, snapshot, without_masks,
 };
-use crate::{
-    DocumentStore, Doubt, Finding, MemoryStore, StoreError, WreckStore, salvage_store, value::mask::off::without_masks,
-};
+use crate::{DocumentStore, Doubt, Finding, MemoryStore, StoreError, WreckStore, salvage_store};
 
 /// How to read what is left of a store.
 pub type OpenWreck = fn(dir: &Path) -> Result<WreckStore, StoreError>;
