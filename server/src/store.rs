@@ -80,7 +80,7 @@ impl StoreAddress {
 
     fn salvage_advice(&self) -> String {
         let engine = self.engine_name();
-        format!(" (`confluo store salvage --from {self} --to {engine}:NEW_FOLDER` gets out what is left)")
+        format!(" (`confluo store salvage --from '{self}' --to {engine}:NEW_FOLDER` gets out what is left)")
     }
 
     /// Opens what is left of a store that may be damaged, to be read only.

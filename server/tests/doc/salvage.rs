@@ -58,7 +58,7 @@ fn what_is_left_of_a_store_that_does_not_open_is_salvaged_by_the_command_that_th
         let (data, new) = (place.data(), place.folder.path().join("new"));
         let (data, new) = (data.to_str().unwrap(), new.to_str().unwrap());
         let served = confluo(engine, &["serve", "--listen", "127.0.0.1:0", "--data-dir", data]);
-        let command = format!("`confluo store salvage --from {from} --to {engine}:NEW_FOLDER`");
+        let command = format!("`confluo store salvage --from '{from}' --to {engine}:NEW_FOLDER`");
         assert!(served.status.code() == Some(65) && told(&served).contains(&command), "{}", told(&served));
         let files = || {
             let files = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
