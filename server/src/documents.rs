@@ -37,12 +37,13 @@ pub trait Documents: Send + Sync + 'static {
         None
     }
 
-    /// Answers a WebSocket handshake, also one on a path that a route owns, which no document can have (AD9). With an answer of 101 the socket is there as soon as
-    /// that answer is out ([`DocumentUpgrade::socket`]); serving it is a task of the implementor's own.
+    /// Answers a WebSocket handshake, also one on a path that a route owns, which no document can have (AD9). With an answer of 101
+    /// the socket is there as soon as that answer is out ([`DocumentUpgrade::socket`]); serving it is a task of the implementor's
+    /// own.
     fn upgrade(&self, upgrade: DocumentUpgrade) -> Response;
 
-    /// Closes every session and makes everything durable, or says that it cannot; done when nothing is left to do. Called once, after the last
-    /// connection was accepted.
+    /// Closes every session and makes everything durable, or says that it cannot; done when nothing is left to do. Called once,
+    /// after the last connection was accepted.
     fn drain(&self) -> BoxFuture<'_, Drained>;
 }
 

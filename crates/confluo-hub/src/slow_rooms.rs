@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A merge that takes longer holds up others: a hundred times what an honest one of a large document takes.
+/// A merge that takes longer holds up others.
 const SLOW_STEP: Duration = Duration::from_millis(500);
 /// For how long a room counts as slow after such a merge: beyond a pause between two of them.
 const SLOW_FOR: Duration = Duration::from_secs(30);

@@ -18,9 +18,9 @@
 //! is not given stays in the files, which are kept aside before the engine has the number.
 //!
 //! Invariants: a file is written over only when the engine has all of it on disk, and thrown away only when it has, or when the
-//! file is kept under another name as well; frames are numbered without a hole, so an
-//! engine that lost what the journal continues is seen; nothing is appended to a file after an error, or after a crash, since
-//! the system may show bytes then that never reached the disk.
+//! file is kept under another name as well; frames are numbered without a hole, so an engine that lost what the journal continues
+//! is seen; nothing is appended to a file after an error, or after a crash, since the system may show bytes then that never
+//! reached the disk.
 
 mod file;
 mod hand_over;

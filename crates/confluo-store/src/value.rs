@@ -5,9 +5,11 @@
 //! ```
 //! Fields are lib0 varints, strings and byte arrays. They are masked by bytes that are drawn anew for each value, so that whoever
 //! writes a document does not choose what stands in the files: else an update could hold what looks like a piece of the journal
-//! or of an engine's log, and be taken for one where those were cut off. In version 1 there was no mask. A long sealed value is cut into chunks of
-//! [`crate::engine::MAX_VALUE_BYTES`], its key being what the chunks' keys start with. So a value that was swapped with
-//! another, cut short or put together from two versions fails its checksum like one whose bits flipped.
+//! or of an engine's log, and be taken for one where those were cut off. In version 1 there was no mask.
+//!
+//! A long sealed value is cut into chunks of [`crate::engine::MAX_VALUE_BYTES`], its key being what the chunks' keys start with.
+//! So a value that was swapped with another, cut short or put together from two versions fails its checksum like one whose
+//! bits flipped.
 
 pub(crate) mod mask;
 
