@@ -1,10 +1,10 @@
 //! What is left of a log that sled does not open, read message by message.
 //!
-//! 1. Every message is noted that can be made out, in whichever segment ([`log`]): also those that were replaced, and those
-//!    with a wrong checksum.
+//! 1. Every message is noted that can be made out, in whichever segment ([`log`], [`segment`]): also those that were replaced,
+//!    those with a wrong checksum, and those that sled would not come to.
 //! 2. Where one bit of a message is flipped, its checksum tells which ([`repair`]).
 //! 3. The messages of each page are applied in the order in which they were written ([`content`]), as sled does when it opens.
-//!    What a page then holds is current, unless a message of it is damaged.
+//!    What a page then holds is current, unless a message of it is damaged, or lies where sled would not come to it.
 //!
 //! sled stores keys without what all keys of their page begin with. Where the message that tells it is lost, the checksum of
 //! the value finds it among those of other messages.
@@ -12,6 +12,9 @@
 mod content;
 mod log;
 mod repair;
+mod segment;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,12 +30,14 @@ use confluo_store::{
 };
 
 use content::{Content, Node};
-use log::{Kind, Message};
+use log::{Kind, Message, Standing};
 
 use crate::open::SEGMENT_BYTES;
 
 /// So many beginnings of keys are tried for a value whose page is lost.
 const MOST_PREFIXES: usize = 256;
+/// Of two values of one key, the one that sled would come to is worth more, however old it is. No order is as high.
+const IN_CHAIN: u64 = 1 << 62;
 
 /// Opens what is left of the store in a folder, to be read only.
 pub fn open_wreck(dir: &Path) -> Result<WreckStore, StoreError> {
@@ -94,14 +99,21 @@ impl Page<'_> {
         for message in messages {
             let bytes = message.read(self.file);
             let Some(content) = content::read(message.kind, &bytes) else {
-                self.is_doubtful |= !message.is_intact;
+                self.is_doubtful |= !message.is_intact && message.standing != Standing::Leftover;
                 continue;
             };
-            if message.is_intact {
-                self.apply(message, &bytes, content);
-            } else {
-                self.is_doubtful = true;
-                self.look_at(message, &bytes, content);
+            match message.standing {
+                Standing::InChain if message.is_intact => self.apply(message, &bytes, content),
+                Standing::Leftover => self.look_at(message, &bytes, content),
+                // What follows may change what it leaves: then it has to be known what the page's keys begin with.
+                Standing::BehindBreak if message.is_intact => {
+                    self.apply(message, &bytes, content);
+                    self.is_doubtful = true;
+                }
+                Standing::InChain | Standing::BehindBreak => {
+                    self.look_at(message, &bytes, content);
+                    self.is_doubtful = true;
+                }
             }
         }
         if !self.is_doubtful {
@@ -121,7 +133,7 @@ impl Page<'_> {
             }
             Content::Set { key, value } => {
                 let Some(key) = self.find_key(&bytes[key], &bytes[value.clone()]) else { return };
-                self.sink.found(&key, &bytes[value.clone()], message.place(value.start), message.order);
+                self.sink.found(&key, &bytes[value.clone()], message.place(value.start), order(message));
                 self.values.insert(key, message.place(value.start)..message.place(value.end));
             }
             Content::Remove { key } => {
@@ -137,7 +149,7 @@ impl Page<'_> {
         }
     }
 
-    /// What a damaged message holds is found, and is not what the page has.
+    /// What the message holds is found, and is not what the page has.
     fn look_at(&mut self, message: &Message, bytes: &[u8], content: Content) {
         match content {
             Content::Leaf(node) => {
@@ -145,7 +157,7 @@ impl Page<'_> {
             }
             Content::Set { key, value } => {
                 if let Some(key) = self.find_key(&bytes[key], &bytes[value.clone()]) {
-                    self.sink.found(&key, &bytes[value.clone()], message.place(value.start), message.order);
+                    self.sink.found(&key, &bytes[value.clone()], message.place(value.start), order(message));
                 }
             }
             Content::Remove { .. } | Content::Nothing | Content::Other => {}
@@ -161,7 +173,7 @@ impl Page<'_> {
         node.pairs.iter().map(|(key, value)| {
             let key = [&node.prefix, &bytes[key.clone()]].concat();
             let place = message.place(value.start)..message.place(value.end);
-            self.sink.found(&key, &bytes[value.clone()], place.start, message.order);
+            self.sink.found(&key, &bytes[value.clone()], place.start, order(message));
             (key, place)
         })
     }
@@ -175,4 +187,9 @@ impl Page<'_> {
         let others = self.prefixes.iter().map(|prefix| [prefix, rest].concat());
         others.into_iter().find(|key| look_at_seal(key, value) == Some(Seal::Sound)).or(of_page)
     }
+}
+
+/// By which of two values in two messages the better one is known.
+fn order(message: &Message) -> u64 {
+    if message.standing == Standing::InChain { IN_CHAIN | message.order } else { message.order }
 }
