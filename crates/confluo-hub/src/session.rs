@@ -8,6 +8,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -191,7 +192,7 @@ impl<S: SessionSocket> Session<S> {
             return Poll::Ready(self.post(RoomInput::CaughtUp(self.id)));
         }
         if let Some(message) = self.held.take_if(|message| self.outbox.may_ask(message)) {
-            return Poll::Ready(self.take(*message));
+            return Poll::Ready(self.take(self.shared.clock.now(), *message));
         }
         if self.held.is_some() {
             // The outbox wakes the session when the answer is there, and the socket when it has been read.
@@ -199,13 +200,14 @@ impl<S: SessionSocket> Session<S> {
         }
         std::task::ready!(self.pace.poll_ready(cx));
         if !self.unread.is_empty() {
-            return Poll::Ready(self.take_next());
+            return Poll::Ready(self.take_next(self.shared.clock.now()));
         }
         let received = self.socket.poll_receive(cx);
-        self.spend_what_came();
+        let now = self.shared.clock.now();
+        self.spend_what_came(now);
         let received = std::task::ready!(received);
         Poll::Ready(match received {
-            Received::Message(frame) => self.take_frame(frame),
+            Received::Message(frame) => self.take_frame(now, frame),
             Received::Activity => Ok(()),
             Received::Closed => Err(SessionEnd::ByPeer),
             Received::Refused { code, reason } => {
@@ -217,19 +219,19 @@ impl<S: SessionSocket> Session<S> {
         })
     }
 
-    fn take_frame(&mut self, frame: Bytes) -> Result<(), SessionEnd> {
+    fn take_frame(&mut self, now: Instant, frame: Bytes) -> Result<(), SessionEnd> {
         self.shared.metrics.bytes_received.add(frame.len() as u64);
         self.unread = frame;
-        self.take_next()
+        self.take_next(now)
     }
 
-    fn take_next(&mut self) -> Result<(), SessionEnd> {
+    fn take_next(&mut self, now: Instant) -> Result<(), SessionEnd> {
         match self.next_message()? {
             Some(message) if !self.outbox.may_ask(&message) => {
                 self.held = Some(Box::new(message));
                 Ok(())
             }
-            Some(message) => self.take(message),
+            Some(message) => self.take(now, message),
             None => Ok(()),
         }
     }
@@ -251,25 +253,25 @@ impl<S: SessionSocket> Session<S> {
 
     /// Counts all that came, of messages that are not whole yet and of pings too: whoever sends only these is read more
     /// slowly as well.
-    fn spend_what_came(&mut self) {
+    fn spend_what_came(&mut self, now: Instant) {
         let received = self.socket.received_bytes();
         let came = received.wrapping_sub(std::mem::replace(&mut self.received_bytes, received));
         if came > 0 {
-            self.spend_bytes(came as usize);
+            self.spend_bytes(now, came as usize);
         }
     }
 
-    fn spend_bytes(&mut self, bytes: usize) {
-        if self.pace.take_bytes(self.shared.clock.now(), bytes, self.shared.config.session_rates) {
+    fn spend_bytes(&mut self, now: Instant, bytes: usize) {
+        if self.pace.take_bytes(now, bytes, self.shared.config.session_rates) {
             self.shared.metrics.limit_reached(Limit::Bytes).increment();
         }
     }
 
-    fn take(&mut self, message: Message) -> Result<(), SessionEnd> {
+    fn take(&mut self, now: Instant, message: Message) -> Result<(), SessionEnd> {
         match &message {
             // Stock clients relay the awareness of all others, so its number is not the sender's.
-            Message::Awareness(payload) => self.spend_bytes(LEAST_AWARENESS_COST.saturating_sub(payload.len())),
-            _ => self.count_message()?,
+            Message::Awareness(payload) => self.spend_bytes(now, LEAST_AWARENESS_COST.saturating_sub(payload.len())),
+            _ => self.count_message(now)?,
         }
         match &message {
             Message::Unknown { kind } => {
@@ -299,8 +301,8 @@ impl<S: SessionSocket> Session<S> {
         self.post(RoomInput::AccessChanged(self.id, self.access))
     }
 
-    fn count_message(&mut self) -> Result<(), SessionEnd> {
-        let counted = self.pace.take_message(self.shared.clock.now(), self.shared.config.session_rates);
+    fn count_message(&mut self, now: Instant) -> Result<(), SessionEnd> {
+        let counted = self.pace.take_message(now, self.shared.config.session_rates);
         counted.map_err(|TooManyMessages| {
             // What stands behind it in its frame is not taken either.
             self.forget_unread();

@@ -42,6 +42,13 @@ impl Content {
     }
 }
 
+/// Whose update is looked at, as it was when that began.
+struct Sender {
+    id: SessionId,
+    access: Access,
+    user: Option<UserId>,
+}
+
 /// What has been gathered from a batch before it is applied.
 #[derive(Default)]
 struct Gathered {
@@ -62,7 +69,7 @@ struct Gathered {
 impl Room {
     /// Applies what waits: all of it, or one update while a culprit is searched.
     pub(crate) fn process_waiting(&mut self, now: Instant, effects: &mut Effects) {
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered { taken: Vec::with_capacity(self.waiting.len()), ..Gathered::default() };
         while let Some((id, content)) = self.waiting.pop_front() {
             self.waiting_bytes -= content.len();
             let is_suspect = matches!(content, Content::Update { .. }) && self.suspects > 0;
@@ -93,7 +100,8 @@ impl Room {
                 if is_answer {
                     self.awareness.note_told_all(&mut session.member);
                 }
-                self.take_update(now, id, update, is_answer, gathered, effects);
+                let sender = Sender { id, access: session.access, user: session.user.clone() };
+                self.take_update(now, &sender, update, is_answer, gathered, effects);
             }
         }
     }
@@ -101,19 +109,19 @@ impl Room {
     fn take_update(
         &mut self,
         now: Instant,
-        id: SessionId,
+        sender: &Sender,
         update: UpdateV1,
         is_answer: bool,
         gathered: &mut Gathered,
         effects: &mut Effects,
     ) {
+        let id = sender.id;
         let bytes = update.0.len();
         let checked = match check_update(update, &UpdateLimits::default()) {
             Ok(checked) => checked,
             Err(error) => return self.refuse_update(id, CloseCode::Malformed, error.to_string(), effects),
         };
-        let may_write = self.sessions.get(&id).is_some_and(|session| session.access == Access::Write);
-        if !may_write {
+        if sender.access != Access::Write {
             let has_structs =
                 checked.clock_ranges().iter().any(|range| range.end > self.document.clocks().clock(range.client));
             let deletes = checked.delete_ranges();
@@ -147,7 +155,7 @@ impl Room {
             let reason = format!("the document would exceed its limit of {limit} bytes; delete something first");
             return self.refuse_update(id, CloseCode::TooLarge, reason, effects);
         }
-        let user = self.sessions.get(&id).and_then(|session| session.user.as_ref());
+        let user = sender.user.as_ref();
         let is_held = |client| is_held(&self.awareness, &self.sessions, &self.authors, user, client);
         let Admission { admitted, structs, early, .. } = match self.document.admit(&checked, is_held) {
             Ok(admission) => admission,
@@ -163,9 +171,9 @@ impl Room {
             gathered.places.push(gathered.taken.len() - 1);
             for range in structs {
                 if range.start == 0
-                    && let Some(user) = self.sessions.get(&id).and_then(|session| session.user.clone())
+                    && let Some(user) = user
                 {
-                    gathered.authors.push((range.client, user));
+                    gathered.authors.push((range.client, user.clone()));
                 }
                 gathered.ranges.push((id, range));
             }
@@ -181,6 +189,9 @@ impl Room {
         is_answer: bool,
         effects: &mut Effects,
     ) {
+        if early.is_none() && !is_answer {
+            return;
+        }
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if early.is_some() {
             effects.counts.early += 1;

@@ -39,9 +39,13 @@ impl<S: SessionSocket> Session<S> {
         while self.outbox.expulsion().is_none()
             && let Ok(Some(message)) = self.next_message()
         {
+            let now = self.shared.clock.now();
             let is_edit = matches!(message, Message::Sync(SyncMessage::Step2(_) | SyncMessage::Update(_)));
-            let taken =
-                if is_edit || matches!(message, Message::Auth(_)) { self.take(message) } else { self.count_message() };
+            let taken = if is_edit || matches!(message, Message::Auth(_)) {
+                self.take(now, message)
+            } else {
+                self.count_message(now)
+            };
             if taken.is_err() {
                 break;
             }

@@ -11,7 +11,7 @@
 
 mod walk;
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range};
 
 use smallvec::SmallVec;
 
@@ -51,7 +51,8 @@ pub enum Misplaced {
 /// A client's clocks only grow, so each client's items are one ascending list, in which neighbours share an entry.
 #[derive(Debug, Default)]
 pub struct ItemPlaces {
-    clients: HashMap<ClientId, Places>,
+    /// Sorted: clients choose their ids, so a hash of them would have to be a slow one.
+    clients: BTreeMap<ClientId, Places>,
     /// Of all clients together.
     run_count: usize,
 }
@@ -109,7 +110,6 @@ impl ItemPlaces {
         for client in clients {
             self.cut(client, clock(client));
         }
-        self.give_back();
     }
 
     /// Whether more is noted than a document can need whose full state has this size. What was collected since, or joined
@@ -127,7 +127,6 @@ impl ItemPlaces {
         for (client, end) in before {
             self.cut(client, end);
         }
-        self.give_back();
     }
 
     fn end(&self, client: ClientId) -> u32 {
@@ -146,11 +145,6 @@ impl ItemPlaces {
             places.runs.shrink_to(2 * kept);
             places.end = end;
         }
-    }
-
-    /// What is refused may have needed room for millions of clients.
-    fn give_back(&mut self) {
-        self.clients.shrink_to(2 * self.clients.len());
     }
 
     fn level(&self, client: ClientId, clock: u32) -> u16 {
