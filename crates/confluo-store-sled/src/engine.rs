@@ -131,8 +131,14 @@ fn free_replaced_pages(keys: usize) {
 
 impl Drop for SledEngine {
     fn drop(&mut self) {
-        let handles = self.handles.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        self.close(handles);
+        let Some(handles) = self.handles.get_mut().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        self.close(Some(handles));
+        // The one who opens the store next is not the one to wait. If it does not succeed, it is.
+        if open::needs_snapshot(&self.config.dir)
+            && let Ok(handles) = open::open(&self.config)
+        {
+            self.close(Some(handles));
+        }
     }
 }
 

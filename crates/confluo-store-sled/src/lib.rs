@@ -11,6 +11,8 @@
 //! - It takes damage in its log for the end, and cuts off what follows, even where it then does not open. So this crate reads the
 //!   log first, and refuses one that would lose more than a cut of power may leave: [`open_wreck`] gets all of it out.
 //! - What is left of that it opens silently without the newest entries. [`confluo_store::watermark`] notices.
+//! - It notes what its log holds only as it opens, and reads all that was written since at the next opening. So a store to which
+//!   much was written is opened once more as it is closed: whoever opens it next does not wait.
 //!
 //! Its last stable version is pinned: all this was examined at 0.34.7. This is the only crate that knows sled.
 

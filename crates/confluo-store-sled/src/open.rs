@@ -69,6 +69,17 @@ fn look_at_files(dir: &Path) -> Result<Vec<String>, EngineError> {
     Ok(set_aside)
 }
 
+/// Whether sled would read its log for long when it is opened next, since its snapshot of what the log holds is old: it makes
+/// one only as it opens.
+pub(crate) fn needs_snapshot(dir: &Path) -> bool {
+    /// What is read in some 0.05 s, once by us and once by sled.
+    const FEW_SEGMENTS: usize = 8;
+    /// What is read in some 5 s. Whoever stops the process may not wait for longer.
+    const MANY_SEGMENTS: usize = 512;
+    let count = File::open(dir.join("db")).and_then(|log| wreck::count_segments_read(log, dir));
+    count.is_ok_and(|count| (FEW_SEGMENTS..=MANY_SEGMENTS).contains(&count))
+}
+
 fn sync_created(dir: &Path, log: &File) -> io::Result<()> {
     log.sync_all()?;
     File::open(dir.join("conf"))?.sync_all()?;

@@ -51,15 +51,25 @@ pub fn open_wreck(dir: &Path) -> Result<WreckStore, StoreError> {
     Wreck::read("sled", dir, file, |file, sink| scrape(file, sink))?.into_store()
 }
 
-/// Whether sled, when it opens the log in a folder, would cut off what was on disk for sure. It reads from the segment on of which
-/// its snapshot tells.
+/// Whether sled, when it opens the log in a folder, would cut off what was on disk for sure.
 pub(crate) fn would_be_cut(log: File, dir: &Path) -> io::Result<bool> {
+    let from = first_segment_read(dir)?;
+    Ok(log::read(&WreckFile::new(log)?, Some(from)).would_be_cut())
+}
+
+/// How many segments of the log in a folder sled reads when it opens it.
+pub(crate) fn count_segments_read(log: File, dir: &Path) -> io::Result<usize> {
+    let from = first_segment_read(dir)?;
+    Ok(log::segment_numbers(&WreckFile::new(log)?).filter(|number| *number >= from).count())
+}
+
+/// It reads from the segment on of which its snapshot tells.
+fn first_segment_read(dir: &Path) -> io::Result<u64> {
     let places = fs::read_dir(dir)?.filter_map(|entry| {
         let name = entry.ok()?.file_name().into_string().ok()?;
         u64::from_str_radix(name.strip_prefix("snap.")?, 16).ok()
     });
-    let from = places.max().map_or(0, |place| place / SEGMENT_BYTES as u64);
-    Ok(log::read(&WreckFile::new(log)?, Some(from)).would_be_cut())
+    Ok(places.max().map_or(0, |place| place / SEGMENT_BYTES as u64))
 }
 
 /// Hands over every pair that can be made out.

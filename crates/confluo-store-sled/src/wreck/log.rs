@@ -101,11 +101,9 @@ impl Log {
 /// Reads all segments, or those whose number is at least `only_from`, and then keeps none of their messages: there are many.
 pub(super) fn read(file: &WreckFile, only_from: Option<u64>) -> Log {
     let mut log = Log::default();
-    let starts = || (0..file.len()).step_by(SEGMENT_BYTES);
-    let numbers = starts().filter_map(|start| segment_number(&file.read(start, SEGMENT_HEAD_BYTES)));
-    let newest = numbers.max().map_or(MOST_SEGMENTS, |newest| newest.min(MOST_SEGMENTS));
+    let newest = segment_numbers(file).max().map_or(MOST_SEGMENTS, |newest| newest.min(MOST_SEGMENTS));
     let mut bytes = Vec::new();
-    for start in starts() {
+    for start in (0..file.len()).step_by(SEGMENT_BYTES) {
         let number = segment_number(&file.read(start, SEGMENT_HEAD_BYTES));
         if number.is_none_or(|number| only_from.is_none_or(|from| number >= from)) {
             file.read_into(&mut bytes, start, SEGMENT_BYTES);
@@ -118,6 +116,12 @@ pub(super) fn read(file: &WreckFile, only_from: Option<u64>) -> Log {
     // The last batch may not be whole, of a file that is cut.
     log.lacks_some |= log.batch_end > log.end;
     log
+}
+
+/// The numbers of all segments that have an intact header.
+pub(super) fn segment_numbers(file: &WreckFile) -> impl Iterator<Item = u64> {
+    let starts = (0..file.len()).step_by(SEGMENT_BYTES);
+    starts.filter_map(|start| segment_number(&file.read(start, SEGMENT_HEAD_BYTES)))
 }
 
 /// The number of a segment, as its intact header tells it by the place of its beginning among all that was ever written.
