@@ -7,19 +7,19 @@ use confluo_store_sled::{SledConfig, SledEngine};
 
 /// Values as large as they get, in commits of a few MiB; not synced, since no power is cut here.
 fn write(dir: &Path, mib: u32) {
-    let engine = SledEngine::open(SledConfig { syncs: false, ..SledConfig::new(dir) }).unwrap();
+    let engine = SledEngine::open(SledConfig { syncs: false, ..SledConfig::new(dir) }).expect("a sound store");
     for commit in 0..mib / 4 {
         let mut batch = Batch::default();
         for place in 0..64 {
             batch.put([commit.to_be_bytes(), u32::to_be_bytes(place)].concat(), vec![7; 64 << 10]);
         }
-        engine.commit(batch).unwrap();
+        engine.commit(batch).expect("a sound store");
     }
 }
 
 fn snapshots(dir: &Path) -> usize {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with("snap.")).count()
+    let entries = fs::read_dir(dir).expect("a sound store").flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("snap.")).count()
 }
 
 #[test]
