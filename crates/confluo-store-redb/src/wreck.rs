@@ -5,9 +5,13 @@
 //! rest of the file is searched for leaves that were replaced, which a flipped bit in a leaf or above it makes worth having.
 //!
 //! Pages carry no mark of their own, so bytes in a document could be laid out like a leaf: the pages of a leaf whose pairs
-//! are sound are not searched.
+//! are sound are not searched. Nor may they be laid out so that reading takes for ever: each page is looked at twice at most, in
+//! a tree and in the search, and what one look may cost is bounded ([`work`]).
 
 mod page;
+#[cfg(test)]
+mod tests;
+mod work;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -21,6 +25,7 @@ use redb::{StorageBackend, backends::FileBackend};
 
 use crate::open::{FILE, explain};
 use page::{Leaf, Page};
+use work::Work;
 
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// No tree is deeper, as redb has it too.
@@ -49,13 +54,23 @@ fn check_unlocked(path: &Path) -> Result<(), EngineError> {
 /// Hands over every pair that can be made out.
 fn scrape(file: &WreckFile, sink: &mut dyn Sink) {
     let header = file.read(0, PAGE_BYTES as usize);
-    let mut scrape = Scrape { file, sink, layout: Layout::of(&header), read: BTreeMap::new() };
+    let mut scrape = Scrape {
+        file,
+        sink,
+        layout: Layout::of(&header),
+        seen: HashSet::new(),
+        read: BTreeMap::new(),
+        work: Work::default(),
+    };
     let mut roots: Vec<_> = SLOTS.into_iter().filter_map(|at| read_slot(header.get(at..at + SLOT_BYTES)?)).collect();
     roots.sort_unstable();
     if !roots.into_iter().rev().any(|(_, root)| scrape.read_tables(root)) {
         scrape.sink.lacks_some();
     }
     scrape.read_rest();
+    if scrape.work.was_left_undone {
+        scrape.sink.lacks_some();
+    }
 }
 
 /// The transaction of a commit slot, and the root of its tables.
@@ -92,8 +107,11 @@ struct Scrape<'a> {
     file: &'a WreckFile,
     sink: &'a mut dyn Sink,
     layout: Layout,
+    /// The pages of trees: those of one tree are no other's.
+    seen: HashSet<u64>,
     /// The leaves that were read, and where each ends.
     read: BTreeMap<u64, u64>,
+    work: Work,
 }
 
 impl Scrape<'_> {
@@ -106,22 +124,17 @@ impl Scrape<'_> {
         });
         let mut found = false;
         for root in roots {
-            let mut leaves = Vec::new();
-            self.walk(root, &mut |_, at, leaf| leaves.push((at, leaf)));
-            for (at, leaf) in leaves {
-                found |= self.take(at, &leaf, true);
-            }
+            self.walk(root, &mut |scrape, at, leaf| found |= scrape.take(at, &leaf, true));
         }
         found
     }
 
     /// Visits the leaves of a tree, as far as it can be followed.
     fn walk(&mut self, root: u64, visit: &mut dyn FnMut(&mut Self, u64, Leaf)) {
-        let mut seen = HashSet::new();
         let mut next = vec![(root, 0)];
         while let Some((number, depth)) = next.pop() {
-            let at = self.layout.place(number).filter(|at| *at < self.file.len() && seen.insert(*at));
-            match at.and_then(|at| Some((at, page::read(self.file, at)?))) {
+            let at = self.layout.place(number).filter(|at| *at < self.file.len() && self.seen.insert(*at));
+            match at.and_then(|at| Some((at, page::read(self.file, at, &mut self.work)?))) {
                 Some((at, Page::Leaf(leaf))) => visit(self, at, leaf),
                 Some((_, Page::Branch(children))) if depth < MOST_DEPTH => {
                     next.extend(children.into_iter().map(|child| (child, depth + 1)));
@@ -138,7 +151,7 @@ impl Scrape<'_> {
             let mut next = at + PAGE_BYTES;
             if let Some(end) = self.read.get(&at) {
                 next = *end;
-            } else if let Some(Page::Leaf(leaf)) = page::read(self.file, at) {
+            } else if let Some(Page::Leaf(leaf)) = page::read(self.file, at, &mut self.work) {
                 self.take(at, &leaf, false);
                 if leaf.is_sound() {
                     next = at + leaf.whole_pages();

@@ -13,14 +13,14 @@ use confluo_store::{
     wreck::{Seal, look_at_seal},
 };
 
-use super::PAGE_BYTES;
+use super::{PAGE_BYTES, work::Work};
 
 const LEAF: u8 = 1;
 const BRANCH: u8 = 2;
 const LEAF_HEAD_BYTES: usize = 4;
 const BRANCH_HEAD_BYTES: usize = 8;
 /// More than pages of values of at most 64 KiB take.
-const MOST_BYTES: usize = 1 << 20;
+pub(super) const MOST_BYTES: usize = 1 << 20;
 
 pub(super) enum Page {
     Leaf(Leaf),
@@ -35,8 +35,10 @@ pub(super) struct Leaf {
     seals: Vec<Option<Seal>>,
 }
 
-/// Reads the page at `at`; `None`: it looks like none. One bit of its type or its count may be wrong, where its pairs show it.
-pub(super) fn read(file: &WreckFile, at: u64) -> Option<Page> {
+/// Reads the page at `at`; `None`: it looks like none, or is too much work. One bit of its type or its count may be wrong, where
+/// its pairs show it.
+pub(super) fn read(file: &WreckFile, at: u64, work: &mut Work) -> Option<Page> {
+    work.begin_page();
     let bytes = file.read(at, PAGE_BYTES as usize);
     let (kind, count) = (*bytes.first()?, u16::from_le_bytes(bytes.get(2..4)?.try_into().ok()?));
     if kind == BRANCH {
@@ -45,11 +47,11 @@ pub(super) fn read(file: &WreckFile, at: u64) -> Option<Page> {
     if (kind ^ LEAF).count_ones() > 1 {
         return None;
     }
-    let as_it_says = Leaf::read(file, at, &bytes, count);
-    if as_it_says.as_ref().is_some_and(|leaf| leaf.has_seal(Seal::Sound)) {
+    let as_it_says = Leaf::read(file, at, &bytes, count, work);
+    if as_it_says.as_ref().is_some_and(|leaf| leaf.has_seal(Seal::Sound) || leaf.has_ours() && leaf.is_readable()) {
         return as_it_says.map(Page::Leaf);
     }
-    let flipped = (0..u16::BITS).filter_map(|bit| Leaf::read(file, at, &bytes, count ^ (1 << bit)));
+    let flipped = (0..u16::BITS).filter_map(|bit| Leaf::read(file, at, &bytes, count ^ (1 << bit), work));
     let repaired = flipped.into_iter().find(|leaf| leaf.has_seal(Seal::Sound));
     repaired.or(as_it_says.filter(|_| kind == LEAF)).map(Page::Leaf)
 }
@@ -61,8 +63,9 @@ fn read_children(bytes: &[u8], keys: usize) -> Option<Vec<u64>> {
 }
 
 impl Leaf {
-    /// Reads a leaf of so many pairs, without those whose ends cannot be.
-    fn read(file: &WreckFile, at: u64, page: &[u8], count: u16) -> Option<Self> {
+    /// Reads a leaf of so many pairs, without those whose ends cannot be. Ends may say that pairs overlap, and a bit more or less
+    /// makes them: what it costs is not bounded by how long the leaf is.
+    fn read(file: &WreckFile, at: u64, page: &[u8], count: u16, work: &mut Work) -> Option<Self> {
         let count = usize::from(count);
         let keys_start = LEAF_HEAD_BYTES + 8 * count;
         if count == 0 || keys_start > page.len() {
@@ -73,13 +76,20 @@ impl Leaf {
             .filter_map(|end| usize::try_from(u32::from_le_bytes(end.try_into().ok()?)).ok())
             .collect();
         let is_end = |end: &usize| (keys_start..=MOST_BYTES).contains(end);
-        let bytes = file.read(at, ends.iter().copied().filter(is_end).max()?);
+        let length = ends.iter().copied().filter(is_end).max()?;
+        if !work.take(length) {
+            return None;
+        }
+        let bytes = file.read(at, length);
         let starts = [keys_start].into_iter().chain(ends.iter().copied());
         let ranges: Vec<_> = starts.zip(ends.iter().copied()).map(|(start, end)| start..end).collect();
         let is_within = |range: &Range<usize>| range.start >= keys_start && bytes.get(range.clone()).is_some();
         let (keys, values) = ranges.split_at(count);
         let pairs = keys.iter().cloned().zip(values.iter().cloned());
         let pairs: Vec<_> = pairs.filter(|(key, value)| is_within(key) && is_within(value)).collect();
+        if !work.take(pairs.iter().map(|(key, value)| key.len() + value.len()).sum()) {
+            return None;
+        }
         let seals = pairs.iter().map(|(key, value)| look_at_seal(&bytes[key.clone()], &bytes[value.clone()])).collect();
         Some(Self { bytes, pairs, seals })
     }
