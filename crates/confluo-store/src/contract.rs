@@ -7,6 +7,7 @@ pub mod every_call;
 pub mod latency;
 pub mod old_store;
 pub mod power_cut;
+pub mod salvage;
 pub mod wreck;
 
 use std::{panic::AssertUnwindSafe, path::PathBuf, sync::Arc, thread};

@@ -13,12 +13,12 @@ pub struct CopyReport {
     pub copied: u64,
     /// Documents that were copied without everything: damaged records stay behind and show as missing there.
     pub incomplete: Vec<DocumentName>,
-    /// Documents that could not be read.
+    /// Documents that could not be read, or not be written.
     pub failed: Vec<(DocumentName, StoreError)>,
 }
 
-/// Copies every document. One that cannot be read is reported and the rest goes on; a failure to write ends it.
-/// Documents that the other store already has are an error: copy into an empty one.
+/// Copies every document. One that cannot be read, or that the other store does not take, is reported and the rest goes on; a failure
+/// of the other store ends it. Documents that it already has are not taken: copy into an empty one.
 pub fn copy_store(from: &dyn DocumentStore, to: &dyn DocumentStore) -> Result<CopyReport, StoreError> {
     copy_all(from, to, &mut |_, error| Err(error))
 }
@@ -51,13 +51,16 @@ fn copy_all(
                 loaded => loaded,
             };
             match loaded {
-                Ok(Some(document)) => {
-                    to.import(&listed.name, &document)?;
-                    report.copied += 1;
-                    if !document.set_aside.is_empty() {
-                        report.incomplete.push(listed.name.clone());
+                Ok(Some(document)) => match to.import(&listed.name, &document) {
+                    Ok(()) => {
+                        report.copied += 1;
+                        if !document.set_aside.is_empty() {
+                            report.incomplete.push(listed.name.clone());
+                        }
                     }
-                }
+                    Err(error) if error.is_store_wide() => return Err(error),
+                    Err(error) => report.failed.push((listed.name.clone(), error)),
+                },
                 Ok(None) => {}
                 Err(error) => report.failed.push((listed.name.clone(), error)),
             }

@@ -229,12 +229,18 @@ impl<E: Engine> Shared<E> {
     }
 }
 
-/// Adds what the files hold to what was found of an engine that does not open.
+/// Adds what the files hold to what was found of an engine that does not open. Of a file that was kept aside nobody knows what has
+/// replaced it since, so it counts as little as what the engine has taken: it fills holes.
 pub(crate) fn add_frames(dir: &Path, pile: &mut Pile) -> Result<(), EngineError> {
     let taken = pile.taken();
     for frame in file::read_frames(dir, 0)?.intact {
         for (key, change) in frame.changes.into_changes() {
             pile.add_change(&key, change, frame.number, frame.number <= taken);
+        }
+    }
+    for frame in file::read_frames_aside(dir)? {
+        for (key, change) in frame.changes.into_changes() {
+            pile.add_change(&key, change, frame.number, true);
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use std::sync::{
 use confluo_store::{
     Batch, DocumentStore, Engine, EngineError, EngineStore, MemoryEngine, MemoryStore, StoreError,
     contract::{append, expected, name, snapshot},
+    copy_store,
     engine::Visit,
     faulty::{Fault, FaultyStore},
 };
@@ -129,4 +130,18 @@ fn a_held_store_waits_until_released() {
     store.release();
     writer.join().unwrap().unwrap();
     assert_eq!(store.inner().load(&name("a")).unwrap(), Some(expected("a", 1, 0, 10)));
+}
+
+#[test]
+fn a_copy_goes_on_after_a_document_that_is_not_taken_and_ends_when_the_other_store_fails() {
+    let (from, to) = (MemoryStore::new(), FaultyStore::new(MemoryStore::new()));
+    from.append(&["a", "b", "c"].map(|document| append(document, 1, 10))).unwrap();
+    to.append(&[append("b", 1, 20)]).unwrap();
+    let report = copy_store(&from, &to).unwrap();
+    assert_eq!(report.copied, 2);
+    assert!(matches!(&report.failed[..], [(b, StoreError::DocumentExists { .. })] if *b == name("b")));
+    assert_eq!(to.load(&name("b")).unwrap(), Some(expected("b", 1, 0, 20)));
+    let full = FaultyStore::new(MemoryStore::new());
+    full.fail_writes(Some(Fault::OutOfSpace));
+    assert!(matches!(copy_store(&from, &full), Err(StoreError::OutOfSpace { .. })));
 }

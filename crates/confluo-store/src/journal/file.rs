@@ -124,6 +124,17 @@ pub(super) fn read_frames(dir: &Path, taken: u64) -> Result<Frames, EngineError>
     Ok(frames)
 }
 
+/// The frames that can be made out in the files that were kept aside: by then the engine had some of them, and others it never got.
+pub(super) fn read_frames_aside(dir: &Path) -> Result<Vec<Frame>, EngineError> {
+    let mut frames = Frames::default();
+    for name in kept_aside(dir) {
+        let bytes = fs::read(dir.join(name)).map_err(EngineError::Io)?;
+        // What is kept for its damage may be of any kind.
+        frames.read(bytes.into(), 0).ok();
+    }
+    Ok(frames.intact)
+}
+
 /// Removes the files: the engine has what is in them.
 pub(super) fn remove(dir: &Path) -> io::Result<()> {
     for path in paths(dir) {
