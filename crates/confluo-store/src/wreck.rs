@@ -2,13 +2,15 @@
 //!
 //! 1. An engine's crate walks through its own file, opening nothing, and hands over every pair that it can make out, with stale
 //!    ones from before: [`Sink`].
-//! 2. The *pile* keeps a few candidates for each key ([`pile`]), and takes the frames of the journal as well.
+//! 2. The *pile* keeps a few candidates for each key ([`pile`]), and takes the frames of the journal as well, also of files of it
+//!    that were kept aside.
 //! 3. Of them one is *chosen* for each key ([`choice`]): every value is sealed with a checksum that is bound to its key, so each
 //!    can be judged by itself, wherever it was found.
 //! 4. What was chosen is an [`Engine`] that can only be read, so that documents load, list and copy as from any other.
 //!
 //! Invariants: nothing is written into the folder; what is given out was sealed for its key, or fails to load as damaged; no
-//! bytes of the file make it panic, and memory is taken for keys only.
+//! bytes of the file make it panic, and memory is taken for keys, for a few hundred bytes each at most, and not for values but those
+//! of the journal. Of a file that is laid out for it that is no more than 32 times its length.
 
 mod choice;
 mod file;

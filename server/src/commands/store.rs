@@ -104,7 +104,7 @@ impl Copy {
         }
         tell(&mut errors, &report, "copied")?;
         let whole = findings.is_empty() && report.incomplete.is_empty() && report.failed.is_empty();
-        writeln!(io::stdout(), "copied {} documents from {} to {}", report.copied, self.from, self.to)?;
+        writeln!(io::stdout(), "copied {} from {} to {}", count(&report), self.from, self.to)?;
         Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
@@ -139,8 +139,8 @@ impl Salvage {
         let whole = is_all && doubts.is_empty() && report.incomplete.is_empty() && report.failed.is_empty();
         writeln!(
             io::stdout(),
-            "salvaged {} documents from {} to {}; documents that are not there are refused until `confluo store acknowledge`",
-            report.copied,
+            "salvaged {} from {} to {}; documents that are not there are refused until `confluo store acknowledge`",
+            count(&report),
             self.from,
             self.to
         )?;
@@ -157,4 +157,36 @@ fn tell(errors: &mut impl Write, report: &CopyReport, done: &str) -> io::Result<
         writeln!(errors, "{name}: not {done}: {error}")?;
     }
     Ok(())
+}
+
+/// How many documents there are now, and how many there are not.
+fn count(report: &CopyReport) -> String {
+    let copied = format!("{} documents", report.copied);
+    match (report.incomplete.len(), report.failed.len()) {
+        (0, 0) => copied,
+        (incomplete, failed) => format!("{copied} ({incomplete} of them not whole, and {failed} more not at all)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use confluo_protocol::DocumentName;
+    use confluo_store::StoreError;
+
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts_what_was_left_behind() {
+        let name = || DocumentName::new("notes").unwrap();
+        let mut report = CopyReport { copied: 3, ..CopyReport::default() };
+        assert_eq!(count(&report), "3 documents");
+        report.failed.push((name(), StoreError::DocumentExists { document: name() }));
+        assert_eq!(count(&report), "3 documents (0 of them not whole, and 1 more not at all)");
+        report.incomplete.push(name());
+        let mut told = Vec::new();
+        tell(&mut told, &report, "salvaged").unwrap();
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.starts_with("notes: salvaged without its damaged records"), "{told}");
+        assert!(told.contains("notes: not salvaged: there is already a document"), "{told}");
+    }
 }
