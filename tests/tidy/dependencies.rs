@@ -17,7 +17,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("confluo-store", &["confluo-protocol"]),
     ("confluo-store-sled", &["confluo-protocol", "confluo-store"]),
     ("confluo-store-redb", &["confluo-protocol", "confluo-store"]),
-    ("confluo-fuzz", &["confluo-auth", "confluo-protocol", "confluo-store", "confluo-ws"]),
+    (
+        "confluo-fuzz",
+        &[
+            "confluo-auth",
+            "confluo-protocol",
+            "confluo-store",
+            "confluo-store-redb",
+            "confluo-store-sled",
+            "confluo-ws",
+        ],
+    ),
     ("confluo-hub", &["confluo-protocol", "confluo-room", "confluo-store"]),
     ("confluo-client", &["confluo-protocol", "confluo-ws"]),
     ("confluo-bench", &["confluo-client", "confluo-protocol", "confluo-ws"]),

@@ -6,7 +6,8 @@
 //! 3. [`websocket`]: frames, and both ends of the opening handshake.
 //! 4. [`access`]: tokens, key sets, revocations, and the headers that say who asks and from where.
 //! 5. [`stored`]: what lies on the disk, and the journal before it.
-//! 6. [`mutation`] and [`seeds`]: bytes that are nearly right.
+//! 6. [`wreck`]: what is left of an engine's file, for a salvage.
+//! 7. [`mutation`] and [`seeds`]: bytes that are nearly right.
 
 pub mod access;
 pub mod mutation;
@@ -16,5 +17,6 @@ pub mod seeds;
 pub mod stored;
 pub mod targets;
 pub mod websocket;
+pub mod wreck;
 
 pub use targets::{TARGETS, Target};

@@ -11,7 +11,7 @@ use confluo_store::{
 };
 
 /// From here on the first byte says that the value stands as it is, with the checksum that it brings.
-const UNSEALED: u8 = 128;
+pub(crate) const UNSEALED: u8 = 128;
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -43,7 +43,7 @@ fn author(seq: u64) -> Vec<(u64, UserId)> {
     vec![(seq << 30, UserId("ann".into()))]
 }
 
-fn append(seq: u64) -> Append {
+pub(crate) fn append(seq: u64) -> Append {
     let record = Record { seq: Seq(seq), at: UnixMillis(seq), authors: author(seq), update: update(seq) };
     Append { document: document(), lineage: LineageId([7; 16]), record }
 }

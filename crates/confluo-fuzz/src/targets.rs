@@ -1,6 +1,6 @@
 //! Every target by its name.
 
-use crate::{access, names, protocol, seeds, stored, websocket};
+use crate::{access, names, protocol, seeds, stored, websocket, wreck};
 
 /// Something that reads bytes of others.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,7 @@ pub struct Target {
 }
 
 /// All of them; `fuzz/bin` has a binary for each.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "update", run: update, seeds: seeds::updates, bounded_rounds: 100_000 },
     Target { name: "message", run: protocol::message, seeds: protocol::message_seeds, bounded_rounds: 100_000 },
     Target { name: "awareness", run: protocol::awareness, seeds: protocol::awareness_seeds, bounded_rounds: 100_000 },
@@ -29,6 +29,8 @@ pub const TARGETS: [Target; 12] = [
     Target { name: "headers", run: access::headers, seeds: access::header_seeds, bounded_rounds: 20_000 },
     Target { name: "stored", run: stored::value, seeds: stored::value_seeds, bounded_rounds: 10_000 },
     Target { name: "journal", run: stored::journal, seeds: stored::journal_seeds, bounded_rounds: 1_000 },
+    Target { name: "sled_log", run: wreck::sled_log, seeds: wreck::sled_seeds, bounded_rounds: 2_000 },
+    Target { name: "redb_file", run: wreck::redb_file, seeds: wreck::redb_seeds, bounded_rounds: 500 },
 ];
 
 fn update(bytes: &[u8]) {

@@ -131,3 +131,10 @@ fn a_mutated_value_is_read_or_named_as_damaged() {
 fn a_mutated_journal_opens_or_says_why_not() {
     check("journal");
 }
+
+#[test]
+fn what_is_left_of_a_mutated_file_of_an_engine_is_salvaged_or_refused() {
+    for name in ["sled_log", "redb_file"] {
+        check(name);
+    }
+}

@@ -6,6 +6,9 @@
 //! 3. The messages of each page are applied in the order in which they were written ([`content`]), as sled does when it opens.
 //!    What a page then holds is current, unless a message of it is damaged, or lies where sled would not come to it.
 //!
+//! A salvage so takes 32 bytes of memory for each message in the file, replaced ones as well, until all pages are put together, and
+//! what [`confluo_store::wreck`] takes for each key.
+//!
 //! sled stores keys without what all keys of their page begin with. Where the message that tells it is lost, the checksum of
 //! the value finds it among those of other messages.
 

@@ -24,7 +24,7 @@ pub const FORMAT_VERSION: u32 = 2;
 const VERSION: u8 = FORMAT_VERSION as u8;
 /// The last one whose fields stand there as they are.
 const LAST_UNMASKED: u8 = 1;
-const SEAL_BYTES: usize = 5;
+pub(crate) const SEAL_BYTES: usize = 5;
 const MASK_BYTES: usize = 8;
 
 /// Why a value cannot be read.

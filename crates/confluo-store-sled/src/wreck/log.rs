@@ -43,7 +43,7 @@ pub(super) enum Standing {
     Leftover,
 }
 
-/// Where a message is.
+/// Where a message is. There is one of these in memory for each that is about a page.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Message {
     pub(super) kind: Kind,
@@ -53,12 +53,12 @@ pub(super) struct Message {
     pub(super) standing: Standing,
     pub(super) is_intact: bool,
     pub(super) offset: u64,
-    pub(super) length: usize,
+    pub(super) length: u32,
 }
 
 impl Message {
     pub(super) fn read(&self, file: &WreckFile) -> Vec<u8> {
-        file.read(self.offset, self.length)
+        file.read(self.offset, self.length as usize)
     }
 
     /// Where in the file a byte of its content is.

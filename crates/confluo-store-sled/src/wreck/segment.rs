@@ -162,7 +162,7 @@ impl<'a> Segment<'a> {
         }
         // What is damaged may have been about a page.
         if !head.is_intact || !matches!(kind, Kind::Batch | Kind::Other) {
-            let (offset, length) = (self.start + content.start as u64, content.len());
+            let (offset, length) = (self.start + content.start as u64, content.len() as u32);
             let (page, is_intact) = (head.page, head.is_intact);
             log.messages.push(Message { kind, page, order, standing, is_intact, offset, length });
         }

@@ -11,6 +11,8 @@ use crate::{
 
 /// A key's older values are in as many replaced pages as there were commits.
 const MOST_CANDIDATES: usize = 4;
+/// What is shorter was no value.
+const LEAST_BYTES: usize = value::SEAL_BYTES;
 /// Frames of the journal are newer than anything in the engine.
 const JOURNAL_ORDER: u64 = 1 << 63;
 
@@ -140,7 +142,8 @@ impl Pile {
     fn add(&mut self, key: &[u8], value: &[u8], source: Source, order: u64, is_current: bool) {
         let Some(seal) = look_at_seal(key, value) else { return };
         // What is broken is kept only where it tells that there was something.
-        if seal == Seal::Broken && key.first() != Some(&CATALOGUE) && keys::place(key).is_none() {
+        let is_of_document = key.first() == Some(&CATALOGUE) || keys::place(key).is_some();
+        if seal == Seal::Broken && (!is_of_document || value.len() < LEAST_BYTES) {
             return;
         }
         let checksum = crc32fast::hash(value);
@@ -156,6 +159,8 @@ impl Pile {
             known.is_current |= is_current;
         } else {
             let rank = rank(key, value);
+            // Most keys have one.
+            candidates.reserve_exact(1);
             candidates.push(Candidate { seal, is_current, rank, order, source, length: value.len(), checksum });
         }
         candidates.sort_unstable_by_key(|candidate| Reverse(candidate.worth()));

@@ -1,0 +1,72 @@
+//! What a salvage keeps of a file: a multiple of its length, however it is laid out.
+
+use std::{fs, path::Path};
+
+use confluo_fuzz::{TARGETS, mutation::mutate, wreck};
+use confluo_store::{StoreError, WreckStore, keys};
+use rand::{SeedableRng, rngs::StdRng};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static GLOBAL: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+
+/// For each byte of the file.
+const MULTIPLE: usize = 32;
+/// And however short it is.
+const BASE_BYTES: usize = 4_000;
+
+type Open = fn(&Path) -> Result<WreckStore, StoreError>;
+const ENGINES: [(&str, &str, Open); 2] =
+    [("sled_log", "db", confluo_store_sled::open_wreck), ("redb_file", "confluo.redb", confluo_store_redb::open_wreck)];
+
+/// One test, so that no other thread allocates meanwhile.
+#[test]
+fn what_a_salvage_keeps_is_a_multiple_of_the_file() {
+    for (name, file, open_wreck) in ENGINES {
+        let target = TARGETS.iter().find(|target| target.name == name).expect("a target");
+        let seeds = (target.seeds)();
+        let mut rng = StdRng::seed_from_u64(4);
+        let mutants = (0..300).map(|_| mutate(&mut rng, &seeds)).collect::<Vec<_>>();
+        for bytes in seeds.iter().chain(&mutants) {
+            check(bytes, file, open_wreck);
+        }
+    }
+    check(&many_keys_of_sled(), "db", confluo_store_sled::open_wreck);
+    check(&many_names_of_sled(), "db", confluo_store_sled::open_wreck);
+}
+
+fn check(bytes: &[u8], file: &str, open_wreck: Open) {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::write(dir.path().join(file), bytes).expect("a file");
+    let region = Region::new(GLOBAL);
+    let wreck = open_wreck(dir.path());
+    let change = region.change();
+    let kept = change.bytes_allocated - change.bytes_deallocated;
+    assert!(kept <= MULTIPLE * bytes.len() + BASE_BYTES, "{file}: of {} bytes {kept} are kept", bytes.len());
+    drop(wreck);
+}
+
+/// A page with as many keys of a document as there is room for, each with as little as a value may be.
+fn many_keys_of_sled() -> Vec<u8> {
+    let key = keys::chunk(&keys::record(keys::DocumentNumber(1), confluo_protocol::Seq(1)), 0);
+    page_of_sled(&key[..key.len() - 2])
+}
+
+/// The same with names of documents, which are longer.
+fn many_names_of_sled() -> Vec<u8> {
+    page_of_sled(&keys::catalogue(&"n".repeat(200)))
+}
+
+fn page_of_sled(prefix: &[u8]) -> Vec<u8> {
+    const PAIRS: u16 = 16_000;
+    let mut node = [&[8, 1, 0, 0, 0, prefix.len() as u8, prefix.len() as u8], prefix, &[0, 0, 250]].concat();
+    node.extend_from_slice(&u32::from(PAIRS).to_le_bytes()[..3]);
+    for pair in 0..PAIRS {
+        // Letters, as in names.
+        node.extend_from_slice(&[2, (pair >> 7) as u8 & 0x7f, pair as u8 & 0x7f]);
+    }
+    for _ in 0..PAIRS {
+        node.extend_from_slice(&[5, 1, 2, 3, 4, 5]);
+    }
+    wreck::log_of([&node[..]].into_iter())
+}
