@@ -28,6 +28,13 @@ pub enum Fault {
     AfterWriting,
 }
 
+/// What a call does, and with which document if it is one.
+#[derive(Debug, Clone, Copy)]
+enum Kind<'a> {
+    Write,
+    Read(Option<&'a DocumentName>),
+}
+
 /// Wraps a store. Share it by [`Arc`] to steer it from the test.
 #[derive(Debug)]
 pub struct FaultyStore<S> {
@@ -43,6 +50,7 @@ struct Plan {
     every_write: Option<Fault>,
     is_held: bool,
     holds_loads: bool,
+    held_document: Option<DocumentName>,
     waiting: usize,
     failure: Option<String>,
 }
@@ -83,15 +91,21 @@ impl<S: DocumentStore> FaultyStore<S> {
         self.plan().holds_loads = true;
     }
 
+    /// The same for one document, while all others are read.
+    pub fn hold_loads_of(&self, document: &DocumentName) {
+        self.plan().held_document = Some(document.clone());
+    }
+
     /// Lets the calls that wait, and those to come, go on.
     pub fn release(&self) {
         let mut plan = self.plan();
-        (plan.is_held, plan.holds_loads) = (false, false);
+        (plan.is_held, plan.holds_loads, plan.held_document) = (false, false, None);
         drop(plan);
         self.changed.notify_all();
     }
 
-    /// Blocks until that many calls wait at [`FaultyStore::hold`] or [`FaultyStore::hold_loads`].
+    /// Blocks until that many calls wait at [`FaultyStore::hold`], [`FaultyStore::hold_loads`] or
+    /// [`FaultyStore::hold_loads_of`].
     pub fn wait_until_held(&self, calls: usize) {
         let plan = self.changed.wait_while(self.plan(), |plan| plan.waiting < calls);
         drop(plan.unwrap_or_else(PoisonError::into_inner));
@@ -102,10 +116,13 @@ impl<S: DocumentStore> FaultyStore<S> {
     }
 
     /// Counts a call, waits if it is to wait, and says which fault it meets.
-    fn enter(&self, is_write: bool) -> Result<Option<Fault>, StoreError> {
+    fn enter(&self, kind: Kind<'_>) -> Result<Option<Fault>, StoreError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let mut plan = self.plan();
-        let is_held = |plan: &Plan| if is_write { plan.is_held } else { plan.holds_loads };
+        let is_held = |plan: &Plan| match kind {
+            Kind::Write => plan.is_held,
+            Kind::Read(document) => plan.holds_loads || document.is_some() && document == plan.held_document.as_ref(),
+        };
         if is_held(&plan) {
             plan.waiting += 1;
             self.changed.notify_all();
@@ -116,7 +133,7 @@ impl<S: DocumentStore> FaultyStore<S> {
             return Err(StoreError::Unhealthy { reason: reason.clone() });
         }
         let planned = plan.at_call.filter(|(at, _)| *at == call).map(|(_, fault)| fault);
-        Ok(planned.or(plan.every_write.filter(|_| is_write)))
+        Ok(planned.or(plan.every_write.filter(|_| matches!(kind, Kind::Write))))
     }
 
     fn write<T>(
@@ -124,7 +141,7 @@ impl<S: DocumentStore> FaultyStore<S> {
         all: impl FnOnce(&S) -> Result<T, StoreError>,
         half: impl FnOnce(&S) -> Result<(), StoreError>,
     ) -> Result<T, StoreError> {
-        let Some(fault) = self.enter(true)? else { return all(&self.inner) };
+        let Some(fault) = self.enter(Kind::Write)? else { return all(&self.inner) };
         match fault {
             Fault::Torn => half(&self.inner)?,
             Fault::AfterWriting => drop(all(&self.inner)?),
@@ -135,8 +152,12 @@ impl<S: DocumentStore> FaultyStore<S> {
         Err(error)
     }
 
-    fn read<T>(&self, read: impl FnOnce(&S) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match self.enter(false)? {
+    fn read<T>(
+        &self,
+        document: Option<&DocumentName>,
+        read: impl FnOnce(&S) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self.enter(Kind::Read(document))? {
             Some(fault) => Err(failure(fault)),
             None => read(&self.inner),
         }
@@ -154,11 +175,11 @@ impl<S: DocumentStore> DocumentStore for FaultyStore<S> {
     }
 
     fn load(&self, name: &DocumentName) -> Result<Option<StoredDocument>, StoreError> {
-        self.read(|inner| inner.load(name))
+        self.read(Some(name), |inner| inner.load(name))
     }
 
     fn salvage(&self, name: &DocumentName) -> Result<Option<StoredDocument>, StoreError> {
-        self.read(|inner| inner.salvage(name))
+        self.read(Some(name), |inner| inner.salvage(name))
     }
 
     fn compact(&self, name: &DocumentName, snapshot: NewSnapshot) -> Result<(), StoreError> {
@@ -178,11 +199,11 @@ impl<S: DocumentStore> DocumentStore for FaultyStore<S> {
     }
 
     fn list(&self, prefix: &str, after: Option<&DocumentName>, limit: usize) -> Result<Page, StoreError> {
-        self.read(|inner| inner.list(prefix, after, limit))
+        self.read(None, |inner| inner.list(prefix, after, limit))
     }
 
     fn document_stats(&self, name: &DocumentName) -> Result<Option<DocumentStats>, StoreError> {
-        self.read(|inner| inner.document_stats(name))
+        self.read(Some(name), |inner| inner.document_stats(name))
     }
 
     fn stats(&self) -> StoreStats {
