@@ -1,6 +1,6 @@
 //! Bounds and intervals of the hub. The server's configuration documents each for operators.
 
-use std::time::Duration;
+use std::{num::NonZeroUsize, time::Duration};
 
 use confluo_room::{Rate, RoomConfig};
 
@@ -39,6 +39,8 @@ pub struct HubConfig {
     pub reopen_interval: Duration,
     /// When a snapshot replaces the records before it.
     pub snapshots: SnapshotPolicy,
+    /// How much at once may take long.
+    pub heavy_work: HeavyWork,
     /// The most sessions in one room; one more is refused with 4529.
     pub max_sessions_per_document: usize,
     /// The most documents in memory; one more is refused with 4529.
@@ -69,6 +71,27 @@ pub struct SnapshotPolicy {
     pub records_at_close: u64,
 }
 
+/// How much at once may take long, of openings and merges. Beyond it they wait, and all others go on.
+#[derive(Debug, Clone, Copy)]
+pub struct HeavyWork {
+    /// An opening or a merge that keeps a processor busy for this long makes its document a slow one.
+    pub slow_step: Duration,
+    /// How many slow documents may be opened, or have something merged, at once: the processors that are left to them.
+    pub slow_turns: usize,
+    /// The same of all that may take long by their bytes, and did not before: the threads that are left to them. Nearly all of
+    /// them are quick, so that they should not wait for the few that are not.
+    pub max_heavy: usize,
+}
+
+impl Default for HeavyWork {
+    /// A slow step holds up others by half a second; half of the processors are left to slow documents, and half of the threads
+    /// that tokio has for what blocks to all that may be slow.
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { slow_step: Duration::from_millis(500), slow_turns: (processors / 2).max(1), max_heavy: 256 }
+    }
+}
+
 impl Default for HubConfig {
     fn default() -> Self {
         Self {
@@ -95,6 +118,7 @@ impl Default for HubConfig {
                 idle: Duration::from_secs(30),
                 records_at_close: 64,
             },
+            heavy_work: HeavyWork::default(),
             max_sessions_per_document: 10_000,
             max_open_documents: 100_000,
         }

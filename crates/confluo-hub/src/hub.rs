@@ -110,6 +110,7 @@ impl Hub {
             Arc::clone(&metrics),
             Arc::clone(&health),
         )?;
+        let slow_rooms = SlowRooms::new(config.heavy_work, Arc::clone(&health), Arc::clone(&metrics));
         let shared = Arc::new(Shared {
             config,
             clock,
@@ -118,7 +119,7 @@ impl Hub {
             health: Arc::clone(&health),
             metrics,
             rooms: Rooms::default(),
-            slow_rooms: SlowRooms::new(),
+            slow_rooms,
             sessions: LiveSessions::default(),
             second: AtomicU32::new(0),
             last_session: AtomicU64::new(0),

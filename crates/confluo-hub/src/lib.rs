@@ -33,7 +33,7 @@ mod snapshots;
 mod socket;
 
 pub use clock::Clock;
-pub use config::{HubConfig, SessionRates, SnapshotPolicy};
+pub use config::{HeavyWork, HubConfig, SessionRates, SnapshotPolicy};
 pub use confluo_room::{LineageClaim, Rate, RoomConfig, TokenBucket};
 pub use gate::{Expulsion, SessionControl, SessionGate};
 pub use health::{Health, StorageTrouble};

@@ -8,6 +8,7 @@ mod instruments;
 mod limit;
 
 use confluo_protocol::CloseCode;
+use confluo_room::Counts;
 pub use instruments::{Counter, Gauge, Histogram, HistogramSnapshot};
 pub use limit::Limit;
 
@@ -28,6 +29,10 @@ pub struct HubMetrics {
     pub rooms: Gauge,
     /// Documents held in memory now, those included that load, linger after their last session, or close.
     pub documents_open: Gauge,
+    /// Documents that wait for a place now, to be opened or to merge something: others take long, or they did themselves.
+    pub documents_waiting: Gauge,
+    /// Openings and merges that took half a second or more.
+    pub slow_steps: Counter,
     /// Documents loaded since the start.
     pub documents_loaded: Counter,
     /// Loads that failed; the document was refused, never served empty.
@@ -88,6 +93,8 @@ impl HubMetrics {
             sessions_joined: Counter::default(),
             rooms: Gauge::default(),
             documents_open: Gauge::default(),
+            documents_waiting: Gauge::default(),
+            slow_steps: Counter::default(),
             documents_loaded: Counter::default(),
             document_load_failures: Counter::default(),
             store_findings: Gauge::default(),
@@ -113,6 +120,24 @@ impl HubMetrics {
             closes: [const { Counter::new() }; CloseCode::ALL.len()],
             closes_by_peer: Counter::default(),
             limits: [const { Counter::new() }; Limit::ALL.len()],
+        }
+    }
+
+    /// Adds what a room counted.
+    pub(crate) fn count(&self, counts: Counts) {
+        self.updates_early.add(counts.early);
+        self.updates_refused.add(counts.refused);
+        self.resyncs.add(counts.resyncs);
+        self.panics_caught.add(counts.broken);
+        for (limit, reached) in [
+            (Limit::DocumentBytes, counts.document_full),
+            (Limit::AwarenessBytes, counts.awareness_too_large),
+            (Limit::Awareness, counts.awareness_too_fast),
+            (Limit::ClientIds, counts.too_many_client_ids),
+        ] {
+            if reached > 0 {
+                self.limit_reached(limit).add(reached);
+            }
         }
     }
 

@@ -2,20 +2,37 @@
 
 use std::sync::Arc;
 
-use confluo_protocol::{DocumentName, LineageId};
+use confluo_protocol::{CloseCode, DocumentName, LineageId};
 use confluo_room::{Room, SinceSnapshot, StoredState};
 use confluo_store::{StoreError, StoredDocument};
 
-use crate::hub::Shared;
+use crate::{
+    hub::Shared,
+    slow_rooms::{ShuttingDown, Slowness, Weight},
+};
+
+/// A document in memory.
+pub(crate) struct Opened {
+    pub(crate) room: Room,
+    pub(crate) slowness: Slowness,
+}
 
 /// Why a document cannot be opened, in words that are safe to show.
 #[derive(Debug)]
 pub(crate) struct OpenRefusal {
-    pub(crate) reason: String,
+    pub(crate) code: CloseCode,
+    pub(crate) reason: &'static str,
 }
 
-/// Loads a document, or starts a new one.
-pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Result<Room, OpenRefusal> {
+impl From<ShuttingDown> for OpenRefusal {
+    fn from(_: ShuttingDown) -> Self {
+        Self { code: CloseCode::GoingAway, reason: "the server is going away; come back" }
+    }
+}
+
+/// Loads a document, or starts a new one. It may have to wait for a place, where others take long: one that was slow before it
+/// is read, one that is only large before it is merged.
+pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Result<Opened, OpenRefusal> {
     let started = shared.clock.now();
     let fail = |error: &(dyn std::error::Error + 'static)| {
         shared.metrics.document_load_failures.add(1);
@@ -24,19 +41,33 @@ pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Resul
             error,
             "the document could not be loaded; it is refused, not created anew"
         );
-        OpenRefusal { reason: "the document cannot be loaded now; try again".into() }
+        OpenRefusal { code: CloseCode::StorageUnavailable, reason: "the document cannot be loaded now; try again" }
     };
+    let was_slow = shared.slow_rooms.remembers(document);
+    let _turn = shared.slow_rooms.place(if was_slow { Weight::Slow } else { Weight::Light }).await?;
     let new_lineage = LineageId(rand::random());
     let stored = read(shared, document, new_lineage).await.map_err(|error| fail(&error))?;
-    let config = shared.config.room.clone();
-    let work = tokio::task::spawn_blocking(move || Room::open(config, stored));
-    let (room, set_aside) = work.await.map_err(|error| fail(&error))?.map_err(|error| fail(&error))?;
+    let is_heavy = stored.is_heavy();
+    let _place = shared.slow_rooms.place(if is_heavy && !was_slow { Weight::Heavy } else { Weight::Light }).await?;
+    let (config, clock) = (shared.config.room.clone(), shared.clock);
+    let work = tokio::task::spawn_blocking(move || {
+        let before = clock.thread_busy();
+        let opened = Room::open(config, stored);
+        (opened, clock.thread_busy().saturating_sub(before))
+    });
+    let (opened, busy) = work.await.map_err(|error| fail(&error))?;
+    let is_slow = is_heavy && shared.slow_rooms.note(document, busy, shared.clock.now());
+    if !is_slow {
+        shared.slow_rooms.forget(document);
+    }
+    let (room, set_aside) = opened.map_err(|error| fail(&error))?;
     record_set_aside(shared, &set_aside);
     shared.metrics.documents_loaded.add(1);
     let micros = shared.clock.now().duration_since(started).as_micros();
     shared.metrics.document_load_micros.observe(micros as u64);
     tracing::debug!(bytes = room.document_bytes(), micros = micros as u64, "the document is open");
-    Ok(room)
+    let slowness = if is_slow || was_slow { Slowness::SinceOpening } else { Slowness::Quick };
+    Ok(Opened { room, slowness })
 }
 
 /// What the store knows of a document; `new_lineage` is for one that it does not know.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use confluo_protocol::{CloseCode, DocumentName, LineageId, Seq, SessionId};
-use confluo_room::{Counts, Effects, NewRecord, Outgoing, Room, RoomInput};
+use confluo_room::{Effects, NewRecord, Outgoing, Room, RoomInput};
 use confluo_store::{Append, Record};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
@@ -17,10 +17,10 @@ use crate::{
     hub::Shared,
     mailbox::Mail,
     members::Members,
-    metrics::{HubMetrics, Limit},
-    opening::{load, read, record_set_aside},
+    metrics::Limit,
+    opening::{Opened, load, read, record_set_aside},
     outbox::Outbox,
-    slow_rooms::Slowness,
+    slow_rooms::{ShuttingDown, Slowness, Weight},
     snapshots::Snapshots,
 };
 
@@ -46,10 +46,10 @@ pub(crate) async fn run(
     expulsions: ExpulsionFlag,
 ) -> RoomEnd {
     // Boxed, as all that a room seldom does: an idle one keeps the size of its largest step.
-    let room = match Box::pin(load(&shared, &document)).await {
-        Ok(room) => room,
+    let Opened { room, slowness } = match Box::pin(load(&shared, &document)).await {
+        Ok(opened) => opened,
         Err(refusal) => {
-            refuse_all(&mut mailbox, CloseCode::StorageUnavailable, &refusal.reason).await;
+            refuse_all(&mut mailbox, refusal.code, refusal.reason).await;
             return RoomEnd::Discarded;
         }
     };
@@ -66,7 +66,7 @@ pub(crate) async fn run(
         permits: Vec::new(),
         in_flight: None,
         snapshots,
-        slowness: Slowness::default(),
+        slowness,
         empty_since: None,
         next_age: now + AGE_EVERY,
         last_commit: now,
@@ -120,6 +120,13 @@ const STORAGE_UNAVAILABLE: Discard = Discard {
     reason: "edits cannot be made durable now; what you did is kept by you and sent again",
 };
 const FAULT: Discard = Discard { code: CloseCode::InternalError, reason: "the room was closed by a fault; try again" };
+
+impl From<ShuttingDown> for Discard {
+    /// What was not merged was not acknowledged either, so that who sent it brings it again.
+    fn from(_: ShuttingDown) -> Self {
+        Self { code: CloseCode::GoingAway, reason: "the server is going away; come back" }
+    }
+}
 
 impl RoomTask {
     async fn run(mut self: Box<Self>, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
@@ -243,9 +250,11 @@ impl RoomTask {
 
     async fn call_engine(&mut self, inputs: &mut Vec<RoomInput>) -> Result<Effects, Discard> {
         let clock = self.shared.clock;
-        let merges = self.room.as_deref().ok_or(FAULT)?.has_updates(inputs);
-        let is_slow = merges && self.slowness.is_slow(clock.now());
-        let turn = if is_slow { Box::pin(self.shared.slow_rooms.turn()).await } else { None };
+        let weight = self.slowness.weigh(self.room.as_deref().ok_or(FAULT)?, inputs, clock.now());
+        let place = match weight {
+            Weight::Light => None,
+            Weight::Heavy | Weight::Slow => Box::pin(self.shared.slow_rooms.place(weight)).await?,
+        };
         // After the wait: of who was expelled meanwhile nothing is taken.
         if self.expulsions.take() {
             let expelled = self.writers.iter().filter(|(_, writer)| writer.outbox.expulsion().is_some());
@@ -253,19 +262,23 @@ impl RoomTask {
         }
         let now = clock.now();
         let room = self.room.as_deref_mut().ok_or(FAULT)?;
-        let (effects, ended) = if turn.is_some() || room.is_heavy(inputs) {
-            let inputs = std::mem::take(inputs);
-            let work = move |room: &mut Room| {
-                let began = clock.now();
-                let effects = room.handle(now, inputs);
-                (effects, now + clock.now().duration_since(began))
-            };
-            self.off_thread(work).await?
-        } else {
-            (room.handle(now, inputs.drain(..)), clock.now())
+        let merges = room.has_updates(inputs);
+        let handle = move |room: &mut Room, inputs: &mut Vec<RoomInput>| {
+            // Of merges alone: to ask costs a system call.
+            let before = merges.then(|| clock.thread_busy());
+            let effects = room.handle(now, inputs.drain(..));
+            (effects, before.map(|before| clock.thread_busy().saturating_sub(before)))
         };
-        if merges {
-            self.slowness.note(now, ended);
+        let (effects, busy) = if place.is_some() || room.is_heavy(inputs) {
+            let mut inputs = std::mem::take(inputs);
+            self.off_thread(move |room| handle(room, &mut inputs)).await?
+        } else {
+            handle(room, inputs)
+        };
+        if let Some(busy) = busy {
+            let now = clock.now();
+            let was_slow = self.shared.slow_rooms.note(&self.document, busy, now);
+            self.slowness.note_merge(was_slow, now);
         }
         Ok(effects)
     }
@@ -320,7 +333,7 @@ impl RoomTask {
             metrics.updates_received.add(effects.counts.updates);
             metrics.batch_updates.observe(effects.counts.updates);
         }
-        count(&metrics, effects.counts);
+        metrics.count(effects.counts);
         effects.commit
     }
 
@@ -336,6 +349,9 @@ impl RoomTask {
     async fn rebuild(&mut self) -> Result<(), Discard> {
         tracing::error!("the document broke in memory and is loaded again from disk");
         let lineage: LineageId = self.room.as_deref().ok_or(FAULT)?.lineage();
+        let is_slow = self.slowness.is_slow(self.shared.clock.now());
+        let weight = if is_slow { Weight::Slow } else { Weight::Heavy };
+        let _place = self.shared.slow_rooms.place(weight).await?;
         let stored = read(&self.shared, &self.document, lineage).await.map_err(|_| STORAGE_UNAVAILABLE)?;
         let set_aside = self.off_thread(move |room| room.rebuild(stored)).await?.map_err(|_| FAULT)?;
         record_set_aside(&self.shared, &set_aside);
@@ -370,22 +386,5 @@ impl RoomTask {
             self.snapshots.finish().await;
         }
         Ok(self.shared.rooms.close_if_empty(&self.document, mailbox))
-    }
-}
-
-fn count(metrics: &HubMetrics, counts: Counts) {
-    metrics.updates_early.add(counts.early);
-    metrics.updates_refused.add(counts.refused);
-    metrics.resyncs.add(counts.resyncs);
-    metrics.panics_caught.add(counts.broken);
-    for (limit, reached) in [
-        (Limit::DocumentBytes, counts.document_full),
-        (Limit::AwarenessBytes, counts.awareness_too_large),
-        (Limit::Awareness, counts.awareness_too_fast),
-        (Limit::ClientIds, counts.too_many_client_ids),
-    ] {
-        if reached > 0 {
-            metrics.limit_reached(limit).add(reached);
-        }
     }
 }

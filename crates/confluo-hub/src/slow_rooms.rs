@@ -1,86 +1,157 @@
-//! Rooms that were slow to merge what came: a few merge at a time, so that they leave the processor to all others.
+//! Who opens a document or merges into it waits for a place first, if that may take long, so that others find a processor.
+//!
+//! 1. What cannot take long, by how many bytes it is, is *light*, and never waits.
+//! 2. What may is *heavy*. Nearly all of it is quick, so that it shares the processors, on as many threads as there may be.
+//! 3. A document of which something did take long is *slow*, and takes its turn on a few of the processors.
 
 use std::{
-    num::NonZeroUsize,
-    sync::Arc,
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use confluo_protocol::DocumentName;
+use confluo_room::{Room, RoomInput};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A merge that takes longer holds up others.
-const SLOW_STEP: Duration = Duration::from_millis(500);
-/// For how long a room counts as slow after such a merge: beyond a pause between two of them.
-const SLOW_FOR: Duration = Duration::from_secs(30);
+use crate::{config::HeavyWork, health::HealthState, metrics::HubMetrics};
 
-/// Turns of those that were slow.
+/// For how long a room counts as slow after a slow merge: beyond a pause between two of them.
+const SLOW_FOR: Duration = Duration::from_secs(30);
+/// How many slow documents are remembered: some 2 MB of the longest names.
+const MAX_REMEMBERED: usize = 4_096;
+
+/// How long something may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weight {
+    /// Not long.
+    Light,
+    /// Long, by its bytes.
+    Heavy,
+    /// Long, as it did before.
+    Slow,
+}
+
+/// What was waited for will not come: the server shuts down, and whoever has no place yet makes room for the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShuttingDown;
+
+/// The places, and which documents were slow.
 #[derive(Debug)]
 pub(crate) struct SlowRooms {
+    slow_step: Duration,
     turns: Arc<Semaphore>,
+    heavy_places: Arc<Semaphore>,
+    /// When each was slow last. The lock is taken when a document is opened and after a slow step, never for a message.
+    remembered: Mutex<HashMap<DocumentName, Instant>>,
+    health: Arc<HealthState>,
+    metrics: Arc<HubMetrics>,
 }
 
 impl SlowRooms {
-    /// Half of the processors is theirs.
-    pub(crate) fn new() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { turns: Arc::new(Semaphore::new((processors / 2).max(1))) }
+    pub(crate) fn new(limits: HeavyWork, health: Arc<HealthState>, metrics: Arc<HubMetrics>) -> Self {
+        Self {
+            slow_step: limits.slow_step,
+            turns: Arc::new(Semaphore::new(limits.slow_turns)),
+            heavy_places: Arc::new(Semaphore::new(limits.max_heavy)),
+            remembered: Mutex::default(),
+            health,
+            metrics,
+        }
     }
 
-    /// Waits for a turn. `None` if there are none any more.
-    pub(crate) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.turns).acquire_owned().await.ok()
+    /// Waits for a place, first come, first served; what is light needs none. It is given back by dropping it.
+    pub(crate) async fn place(&self, weight: Weight) -> Result<Option<OwnedSemaphorePermit>, ShuttingDown> {
+        let places = match weight {
+            Weight::Light => return Ok(None),
+            Weight::Heavy => &self.heavy_places,
+            Weight::Slow => &self.turns,
+        };
+        if let Ok(place) = Arc::clone(places).try_acquire_owned() {
+            return Ok(Some(place));
+        }
+        self.metrics.documents_waiting.increment();
+        let place = tokio::select! {
+            biased;
+            () = self.health.draining() => Err(ShuttingDown),
+            place = Arc::clone(places).acquire_owned() => place.map(Some).map_err(|_| ShuttingDown),
+        };
+        self.metrics.documents_waiting.decrement();
+        place
+    }
+
+    /// Notes for how long a processor was busy opening a document, or merging into it. Whether that was long: then the document
+    /// is remembered.
+    pub(crate) fn note(&self, document: &DocumentName, busy: Duration, now: Instant) -> bool {
+        let was_slow = busy >= self.slow_step;
+        if was_slow {
+            self.metrics.slow_steps.increment();
+            let mut remembered = self.lock();
+            remembered.insert(document.clone(), now);
+            if remembered.len() > MAX_REMEMBERED {
+                let longest_ago = remembered.iter().min_by_key(|(_, at)| **at).map(|(document, _)| document.clone());
+                longest_ago.and_then(|document| remembered.remove(&document));
+            }
+        }
+        was_slow
+    }
+
+    /// Whether something of the document took long, the last time that it was opened or since.
+    pub(crate) fn remembers(&self, document: &DocumentName) -> bool {
+        self.lock().contains_key(document)
+    }
+
+    /// Its opening was quick, whatever was slow before.
+    pub(crate) fn forget(&self, document: &DocumentName) {
+        self.lock().remove(document);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DocumentName, Instant>> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether one room was slow.
-#[derive(Debug, Default)]
-pub(crate) struct Slowness {
-    until: Option<Instant>,
+/// Whether what is merged into one room is slow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Slowness {
+    /// Not as far as is known.
+    Quick,
+    /// Its document was slow when it was opened, and nothing was merged since.
+    SinceOpening,
+    /// Something was merged lately that was slow, or that was the first since a slow opening.
+    Until(Instant),
 }
 
 impl Slowness {
-    /// Notes a merge.
-    pub(crate) fn note(&mut self, began: Instant, ended: Instant) {
-        if ended.saturating_duration_since(began) > SLOW_STEP {
-            self.until = Some(ended + SLOW_FOR);
+    /// Notes a merge that has just ended.
+    pub(crate) fn note_merge(&mut self, was_slow: bool, now: Instant) {
+        if was_slow || matches!(self, Self::SinceOpening) {
+            *self = Self::Until(now + SLOW_FOR);
+        }
+    }
+
+    /// How long merging these inputs, and what waits in the room, may take.
+    pub(crate) fn weigh(self, room: &Room, inputs: &[RoomInput], now: Instant) -> Weight {
+        if !room.has_updates(inputs) {
+            Weight::Light
+        } else if self.is_slow(now) {
+            Weight::Slow
+        } else if room.merges_heavily(inputs) {
+            Weight::Heavy
+        } else {
+            Weight::Light
         }
     }
 
     /// Whether the next merge may be slow as well.
-    pub(crate) fn is_slow(&mut self, now: Instant) -> bool {
-        self.until.take_if(|until| *until <= now);
-        self.until.is_some()
+    pub(crate) fn is_slow(self, now: Instant) -> bool {
+        match self {
+            Self::Quick => false,
+            Self::SinceOpening => true,
+            Self::Until(end) => now < end,
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Clock;
-
-    #[test]
-    fn a_room_is_slow_for_a_while_after_each_slow_step() {
-        let start = Clock.now();
-        let at = |seconds: f64| start + Duration::from_secs_f64(seconds);
-        let mut slowness = Slowness::default();
-        slowness.note(at(0.0), at(0.49));
-        assert!(!slowness.is_slow(at(0.5)));
-        slowness.note(at(1.0), at(2.0));
-        slowness.note(at(2.0), at(2.01));
-        assert!(slowness.is_slow(at(31.9)), "a quick step does not make it quick");
-        assert!(!slowness.is_slow(at(32.1)));
-    }
-
-    #[tokio::test]
-    async fn no_more_than_half_of_the_processors_work_for_slow_rooms() {
-        let rooms = SlowRooms::new();
-        let processors = std::thread::available_parallelism().unwrap().get();
-        let mut turns = Vec::new();
-        for _ in 0..(processors / 2).max(1) {
-            turns.push(rooms.turn().await.unwrap());
-        }
-        assert!(Arc::clone(&rooms.turns).try_acquire_owned().is_err());
-        turns.pop();
-        assert!(Arc::clone(&rooms.turns).try_acquire_owned().is_ok(), "a turn that ended is the next one's");
-    }
-}
+mod tests;

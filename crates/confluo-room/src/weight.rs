@@ -1,8 +1,8 @@
 //! What takes too long to do among other tasks.
 
-use confluo_protocol::{Message, SyncMessage};
+use confluo_protocol::{Message, SyncMessage, UpdateV1};
 
-use crate::{batch::Content, effects::RoomInput, room::Room};
+use crate::{batch::Content, effects::RoomInput, room::Room, stored::StoredState};
 
 impl Room {
     /// Whether [`Room::handle`] may take longer than a moment with these inputs, so that it should not run among other
@@ -10,8 +10,7 @@ impl Room {
     pub fn is_heavy(&self, inputs: &[RoomInput]) -> bool {
         const HEAVY_DOCUMENT_BYTES: usize = 512 << 10;
         let document_bytes = self.document_bytes();
-        let waiting_bytes = self.waiting_bytes + inputs.iter().map(update_bytes).sum::<usize>();
-        if may_merge_for_long(waiting_bytes, document_bytes) || self.document.places_outgrow(document_bytes) {
+        if self.merges_heavily(inputs) || self.document.places_outgrow(document_bytes) {
             return true;
         }
         let will_encode = || {
@@ -26,10 +25,23 @@ impl Room {
         document_bytes > HEAVY_DOCUMENT_BYTES && will_encode()
     }
 
+    /// Whether merging what is in these inputs, and what waits, may take half a second or much longer.
+    pub fn merges_heavily(&self, inputs: &[RoomInput]) -> bool {
+        let waiting_bytes = self.waiting_bytes + inputs.iter().map(update_bytes).sum::<usize>();
+        may_merge_for_long(waiting_bytes, self.document_bytes())
+    }
+
     /// Whether there is anything to merge, in these inputs or in what waits.
     pub fn has_updates(&self, inputs: &[RoomInput]) -> bool {
         self.waiting.iter().any(|(_, content)| matches!(content, Content::Update { .. }))
             || inputs.iter().any(|input| update_bytes(input) > 0)
+    }
+}
+
+impl StoredState {
+    /// Whether [`Room::open`] may take half a second or much longer: all of it is merged again.
+    pub fn is_heavy(&self) -> bool {
+        may_merge_for_long(self.updates.iter().map(|UpdateV1(bytes)| bytes.len()).sum(), 0)
     }
 }
 

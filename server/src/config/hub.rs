@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use confluo_hub::{HubConfig, Rate, RoomConfig, SessionRates, SnapshotPolicy};
+use confluo_hub::{HeavyWork, HubConfig, Rate, RoomConfig, SessionRates, SnapshotPolicy};
 use confluo_ws::Limits;
 
 use super::Config;
 use crate::access::QuotaConfig;
 
 impl Config {
-    /// What these settings mean to the hub. Everything that it bounds is a setting: there is no default left to it.
+    /// What these settings mean to the hub. Everything that it bounds is a setting, but how much of the machine is left to what
+    /// takes long: that depends on the machine.
     pub fn hub(&self) -> HubConfig {
         let (limits, rooms, sessions, store) = (&self.limits, &self.rooms, &self.sessions, &self.store);
         HubConfig {
@@ -52,6 +53,7 @@ impl Config {
                 idle: store.snapshot_after_idle,
                 records_at_close: u64::from(store.snapshot_at_close_records),
             },
+            heavy_work: HeavyWork::default(),
             max_sessions_per_document: limits.max_sessions_per_document as usize,
             max_open_documents: limits.max_documents_open as usize,
         }

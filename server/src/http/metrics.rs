@@ -63,6 +63,9 @@ const GAUGES: &[Named<Gauge>] = &[
     ("sessions", "Sessions that are members of a room now", |hub| &hub.sessions),
     ("rooms", "Rooms with at least one session now", |hub| &hub.rooms),
     ("documents_open", "Documents held in memory now", |hub| &hub.documents_open),
+    ("documents_waiting", "Documents that wait to be opened or to merge, as something takes long", |hub| {
+        &hub.documents_waiting
+    }),
     ("store_findings", "What the store has lost and nobody acknowledged", |hub| &hub.store_findings),
 ];
 
@@ -75,6 +78,7 @@ const COUNTERS: &[Named<Counter>] = &[
     ),
     ("sessions_joined", "Sessions that joined a room", |hub| &hub.sessions_joined),
     ("documents_loaded", "Documents loaded", |hub| &hub.documents_loaded),
+    ("slow_steps", "Openings and merges that took half a second or more", |hub| &hub.slow_steps),
     ("document_load_failures", "Loads that failed and were refused", |hub| &hub.document_load_failures),
     (
         "records_set_aside",

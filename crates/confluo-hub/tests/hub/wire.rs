@@ -83,11 +83,24 @@ pub(crate) fn authors_of(update: UpdateV1) -> Vec<ClientId> {
 
 /// The one edit of a client that no other knows: an entry in a map under its own id.
 pub(crate) fn edit_of(client: ClientId) -> Message {
+    // True.
+    edit_with(client, &[120])
+}
+
+/// The same, of more bytes than can be merged for certain in a moment.
+pub(crate) fn large_edit_of(client: ClientId) -> Message {
+    let mut text = Writer::default();
+    text.write_raw(&[119]).write_var_bytes(&[b'x'; 9_000]);
+    edit_with(client, &text.finish())
+}
+
+fn edit_with(client: ClientId, value: &[u8]) -> Message {
     let mut update = Writer::default();
     for number in [1, 1, client, 0] {
         update.write_var_uint(number);
     }
-    // A value under a key of the root `r`; one value, true; and no deletes.
-    update.write_raw(&[0x28, 1, 1, b'r']).write_var_bytes(client.to_string().as_bytes()).write_raw(&[1, 120, 0]);
+    // A value under a key of the root `r`; one value, and no deletes.
+    update.write_raw(&[0x28, 1, 1, b'r']).write_var_bytes(client.to_string().as_bytes()).write_raw(&[1]);
+    update.write_raw(value).write_raw(&[0]);
     Message::Sync(SyncMessage::Update(UpdateV1(update.finish())))
 }
