@@ -34,6 +34,6 @@ pub use message::{AuthMessage, Message, SyncMessage};
 pub use state_vector::{check_state_vector, encode_state_vector};
 pub use update::{
     Admission, CheckedUpdate, ClockRange, Clocks, Early, MAX_CLOCK, Malformed, UpdateError, UpdateLimits, check_update,
-    join_neighbours,
+    join_neighbours, join_updates,
 };
 pub use varint::{DecodeError, Reader, Writer};

@@ -22,7 +22,7 @@ mod walk;
 
 pub use admission::{Admission, Clocks, Early};
 pub use error::{Malformed, UpdateError};
-pub use join::join_neighbours;
+pub use join::{join_neighbours, join_updates};
 pub use places::{ItemPlaces, MAX_TYPE_NESTING, Misplaced, NestedTooDeep};
 pub use spread::{CrowdedIds, IdSpread};
 
@@ -157,7 +157,7 @@ impl CheckedUpdate {
         // yrs makes a table of them before it looks at what they bring.
         IdSpread::default().add(clients.clone(), clients).map_err(Malformed::from)?;
         self.deletes_offset = reader.position();
-        self.read_deletes(reader)?;
+        read_deletes(reader, &mut self.deletes)?;
         if !reader.is_empty() {
             return Err(crate::DecodeError::TrailingBytes.into());
         }
@@ -199,24 +199,25 @@ impl CheckedUpdate {
         self.sections.push(Section { client, clock: start, offset, first_run, end });
         Ok(())
     }
+}
 
-    fn read_deletes(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
-        let clients = read_count(reader, 2)?;
-        let mut seen: SmallVec<[ClientId; 4]> = SmallVec::with_capacity(clients);
-        for _ in 0..clients {
-            let client = read_client(reader)?;
-            seen.push(client);
-            let ranges = read_count(reader, 2)?;
-            self.deletes.reserve(ranges);
-            for _ in 0..ranges {
-                let start = read_clock(reader)?;
-                let length = reader.read_var_uint()?;
-                self.deletes.push(ClockRange { client, start, end: clock_after(start, length)? });
-            }
+/// Reads a delete set, and adds its ranges to those that are there.
+fn read_deletes(reader: &mut Reader<'_>, deletes: &mut SmallVec<[ClockRange; 2]>) -> Result<(), Fault> {
+    let clients = read_count(reader, 2)?;
+    let mut seen: SmallVec<[ClientId; 4]> = SmallVec::with_capacity(clients);
+    for _ in 0..clients {
+        let client = read_client(reader)?;
+        seen.push(client);
+        let ranges = read_count(reader, 2)?;
+        deletes.reserve(ranges);
+        for _ in 0..ranges {
+            let start = read_clock(reader)?;
+            let length = reader.read_var_uint()?;
+            deletes.push(ClockRange { client, start, end: clock_after(start, length)? });
         }
-        // yjs would apply both of two sections of one client, yrs only the second.
-        refuse_duplicates(seen.iter().copied())
     }
+    // yjs would apply both of two sections of one client, yrs only the second.
+    refuse_duplicates(seen.iter().copied())
 }
 
 /// A count of entries that take at least `entry_bytes` each, so that it cannot lie about more than the input holds.

@@ -1,7 +1,7 @@
 //! What of an update is joined, and that nothing of it changes by that.
 
 use bytes::Bytes;
-use confluo_protocol::{UpdateLimits, UpdateV1, check_update, join_neighbours};
+use confluo_protocol::{UpdateLimits, UpdateV1, check_update, join_neighbours, join_updates};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use yrs::{
     Array, ClientID, Doc, GetString, Map, OffsetKind, Options, ReadTxn, StateVector, Text, Transact, Update, WriteTxn,
@@ -81,6 +81,39 @@ fn what_cannot_be_read_comes_back_as_it_is() {
     }
 }
 
+/// Updates as one, the bytes of each without anything in common with the next.
+fn join(updates: &[&[u8]]) -> Option<Vec<u8>> {
+    let updates: Vec<_> = updates.iter().map(|update| UpdateV1(Bytes::copy_from_slice(update))).collect();
+    join_updates(&updates).map(|joined| joined.0.to_vec())
+}
+
+#[test]
+fn updates_that_follow_on_each_other_are_one() {
+    let typed = [1, 1, 7, 0, 4, 1, 1, b't', 1, b'a', 0];
+    let goes_on = [1, 1, 7, 1, 0x84, 7, 0, 1, b'b', 0];
+    let elsewhere = [1, 1, 9, 5, 0x84, 7, 0, 1, b'c', 0];
+    let ends = [1, 1, 7, 2, 0x84, 7, 1, 1, b'd', 0];
+    assert_eq!(
+        join(&[&typed, &goes_on, &elsewhere, &ends]).unwrap(),
+        [2, 1, 9, 5, 0x84, 7, 0, 1, b'c', 1, 7, 0, 4, 1, 1, b't', 3, b'a', b'b', b'd', 0]
+    );
+    // What is deleted: 7:0 to 7:2 and 7:2 to 7:3, one clock of 9, 7:1 to 7:2 again.
+    let deletes = [&[0, 1, 7, 1, 0, 2][..], &[0, 2, 9, 1, 4, 1, 7, 1, 2, 1], &[0, 1, 7, 1, 1, 1]];
+    assert_eq!(join(&deletes).unwrap(), [0, 2, 7, 1, 0, 3, 9, 1, 4, 1]);
+}
+
+#[test]
+fn updates_that_overlap_or_leave_a_gap_are_not_one() {
+    let typed: &[u8] = &[1, 1, 7, 0, 4, 1, 1, b't', 2, b'a', b'b', 0];
+    assert_eq!(join(&[typed, typed]), None);
+    assert_eq!(join(&[typed, &[1, 1, 7, 3, 0x84, 7, 2, 1, b'c', 0]]), None);
+    assert_eq!(join(&[typed, &[1, 2, 7, 2, 10, 1, 0x84, 7, 2, 1, b'c', 0]]), None, "a skip is a gap");
+    assert_eq!(join(&[typed, &[1, 1, 7]]), None, "it ends too early");
+    let many: Vec<u8> =
+        (0..257_u16).flat_map(|client| [1, (client % 128) as u8 | 0x80, (client / 128) as u8, 0, 0, 1]).collect();
+    assert_eq!(join(&[typed, &[&[0x81, 2][..], &many, &[0]].concat()]), None, "a crowd");
+}
+
 fn document(client: u64) -> Doc {
     Doc::with_options(Options {
         client_id: ClientID::new(client),
@@ -131,11 +164,11 @@ fn content(document: &Doc) -> Seen {
 
 #[test]
 fn sy4_joined_batches_bring_everyone_to_the_same_whatever_they_know() {
-    let mut shorter = 0;
+    let (mut shorter, mut ones) = (0, 0);
     for seed in 0..200 {
         let mut rng = StdRng::seed_from_u64(seed);
         let writers = [document(0x8000_0001), document(5), document(77)];
-        let (server, joined, late) = (document(1), document(2), document(3));
+        let (server, joined, late, early) = (document(1), document(2), document(3), document(4));
         for _ in 0..rng.random_range(1..8) {
             let sent: Vec<_> =
                 (0..rng.random_range(2..20)).map(|_| edit(&writers[rng.random_range(0..3)], &mut rng)).collect();
@@ -145,6 +178,16 @@ fn sy4_joined_batches_bring_everyone_to_the_same_whatever_they_know() {
             }
             let batch = UpdateV1(transaction.encode_update_v1().into());
             drop(transaction);
+            // Joined before anybody has taken it.
+            let sent: Vec<_> = sent.into_iter().map(|update| UpdateV1(update.into())).collect();
+            match join_updates(&sent) {
+                Some(one) => {
+                    check_update(one.clone(), &UpdateLimits::default()).expect("it is well formed");
+                    apply(&early, &one.0);
+                    ones += 1;
+                }
+                None => sent.iter().for_each(|update| apply(&early, &update.0)),
+            }
             let batch_joined = join_neighbours(batch.clone());
             shorter += usize::from(batch_joined.0.len() < batch.0.len());
             check_update(batch_joined.clone(), &UpdateLimits::default()).expect("it is well formed");
@@ -156,9 +199,10 @@ fn sy4_joined_batches_bring_everyone_to_the_same_whatever_they_know() {
             // Nobody has this but the one who has it from the batch as it came.
             apply(&late, &batch.0);
         }
-        for document in [&joined, &late, &writers[0], &writers[1], &writers[2]] {
+        for document in [&joined, &late, &early, &writers[0], &writers[1], &writers[2]] {
             assert_eq!(content(document), content(&server), "seed {seed}");
         }
     }
     assert!(shorter > 100, "hardly anything was joined: {shorter}");
+    assert!(ones > 100, "hardly anything was joined before: {ones}");
 }

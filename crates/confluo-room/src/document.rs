@@ -12,7 +12,7 @@ use std::{
 };
 
 use confluo_protocol::{
-    ClientId, StateVectorV1, UpdateV1, Writer, join_neighbours,
+    ClientId, StateVectorV1, UpdateV1, Writer, join_neighbours, join_updates,
     update::{
         Admission, CheckedUpdate, ClockRange, Clocks, CrowdedIds, IdSpread, ItemPlaces, Misplaced, NestedTooDeep,
         UpdateLimits, check_update,
@@ -167,9 +167,11 @@ impl Document {
 
     /// Applies checked and admitted updates in one transaction and commits it once.
     pub(crate) fn apply(&mut self, updates: &[UpdateV1]) -> Result<Applied, Broken> {
+        // One update comes as joined as its sender made it. Of many, yrs would look at each keystroke.
+        let joined = if updates.len() > 1 { join_updates(updates) } else { None };
+        let updates = joined.as_ref().map_or(updates, std::slice::from_ref);
         let (update, was_pruned) = self.transact(updates, encode_and_commit)?;
         let update = update.map(|update| UpdateV1(update.into()));
-        // One update comes as joined as its sender made it.
         let update = if updates.len() > 1 { update.map(join_neighbours) } else { update };
         Ok(Applied { update, was_pruned })
     }

@@ -216,7 +216,7 @@ enum Deletes {
     Clipped(Vec<ClockRange>),
 }
 
-fn write_deletes(writer: &mut Writer, deletes: &[ClockRange]) {
+pub(super) fn write_deletes(writer: &mut Writer, deletes: &[ClockRange]) {
     let by_client = || deletes.chunk_by(|a, b| a.client == b.client);
     writer.write_var_uint(by_client().count() as u64);
     for ranges in by_client() {

@@ -5,12 +5,17 @@
 //! origin. So two neighbours are joined when the second says just that, and both are texts, or both lists of plain
 //! values. Entries of maps are left alone: there each replaces the one before it.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
-    Fault, UpdateLimits, clock_after,
+    ClockRange, Fault, UpdateLimits,
+    admission::write_deletes,
+    clock_after,
     content::{CONTENT_ANY, CONTENT_STRING, utf16_length, walk_content},
-    read_client, read_clock,
+    read_client, read_clock, read_deletes,
     walk::{HAS_ORIGIN, HAS_PARENT_SUB, HAS_RIGHT_ORIGIN, KIND_MASK, References, walk_parent, walk_struct},
 };
 use crate::{ClientId, Reader, UpdateV1, Writer};
@@ -25,36 +30,108 @@ pub fn join_neighbours(update: UpdateV1) -> UpdateV1 {
     }
 }
 
+/// Writes updates that follow on each other as one, with neighbours joined: the same content to whoever knows what came
+/// before the first of them.
+///
+/// `None` where that is not simple, as it is of what people type: of a client's structs those of a later update must go on
+/// where the earlier ended, without a gap, and only some clients may have any.
+pub fn join_updates(updates: &[UpdateV1]) -> Option<UpdateV1> {
+    /// What is kept of a client takes more memory than its shortest struct.
+    const MOST_CLIENTS: usize = 256;
+    let mut sections: BTreeMap<ClientId, Section<'_>> = BTreeMap::new();
+    let mut deletes = SmallVec::new();
+    for update in updates {
+        let mut reader = Reader::new(&update.0);
+        for _ in 0..reader.read_var_uint().ok()? {
+            let structs = reader.read_var_uint().ok()?;
+            let (client, clock) = (read_client(&mut reader).ok()?, read_clock(&mut reader).ok()?);
+            let section = sections.entry(client).or_insert_with(|| Section::new(clock));
+            if section.clock != clock {
+                return None;
+            }
+            section.take(&mut reader, client, structs).ok()?;
+            if section.joiner.has_skipped || sections.len() > MOST_CLIENTS {
+                return None;
+            }
+        }
+        read_deletes(&mut reader, &mut deletes).ok()?;
+    }
+    let mut writer = Writer::with_capacity(updates.iter().map(|update| update.0.len()).sum());
+    writer.write_var_uint(sections.len() as u64);
+    // Descending, as Yjs writes them.
+    for (client, section) in sections.into_iter().rev() {
+        section.write(client, &mut writer);
+    }
+    write_deletes(&mut writer, &join_ranges(deletes));
+    Some(UpdateV1(writer.finish()))
+}
+
+fn join_ranges(mut ranges: SmallVec<[ClockRange; 2]>) -> SmallVec<[ClockRange; 2]> {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, range| {
+        let touches = next.client == range.client && next.start <= range.end;
+        if touches {
+            range.end = range.end.max(next.end);
+        }
+        touches
+    });
+    ranges
+}
+
 /// `None` if there is nothing to join.
 fn join(bytes: &Bytes) -> Result<Option<Bytes>, Fault> {
     let mut reader = Reader::new(bytes);
     let mut writer = Writer::with_capacity(bytes.len());
-    let mut joiner = Joiner { whole: bytes, written: Writer::default(), structs: 0, run: None, content: Vec::new() };
     let mut has_joined = false;
     let sections = reader.read_var_uint()?;
     writer.write_var_uint(sections);
     for _ in 0..sections {
         let structs = reader.read_var_uint()?;
-        let (client, first_clock) = (read_client(&mut reader)?, read_clock(&mut reader)?);
-        let mut clock = first_clock;
-        for _ in 0..structs {
-            clock = joiner.take(&mut reader, client, clock)?;
-        }
-        joiner.end_run();
-        has_joined |= joiner.structs < structs;
-        writer.write_var_uint(joiner.structs).write_var_uint(client).write_var_uint(u64::from(first_clock));
-        writer.write_raw(&std::mem::take(&mut joiner.written).finish());
-        joiner.structs = 0;
+        let (client, clock) = (read_client(&mut reader)?, read_clock(&mut reader)?);
+        let mut section = Section::new(clock);
+        section.take(&mut reader, client, structs)?;
+        has_joined |= section.write(client, &mut writer) < structs;
     }
     writer.write_raw(&bytes[reader.position()..]);
     Ok(has_joined.then(|| writer.finish()))
 }
 
+/// One client's structs.
+struct Section<'a> {
+    first_clock: u32,
+    /// After the last of them.
+    clock: u32,
+    joiner: Joiner<'a>,
+}
+
+impl<'a> Section<'a> {
+    fn new(clock: u32) -> Self {
+        Self { first_clock: clock, clock, joiner: Joiner::default() }
+    }
+
+    fn take(&mut self, reader: &mut Reader<'a>, client: ClientId, structs: u64) -> Result<(), Fault> {
+        for _ in 0..structs {
+            self.clock = self.joiner.take(reader, client, self.clock)?;
+        }
+        Ok(())
+    }
+
+    /// Returns how many structs there are now.
+    fn write(mut self, client: ClientId, writer: &mut Writer) -> u64 {
+        self.joiner.end_run();
+        writer.write_var_uint(self.joiner.structs).write_var_uint(client).write_var_uint(u64::from(self.first_clock));
+        writer.write_raw(&self.joiner.written.finish());
+        self.joiner.structs
+    }
+}
+
 /// Writes one section's structs.
+#[derive(Default)]
 struct Joiner<'a> {
-    whole: &'a Bytes,
     written: Writer,
     structs: u64,
+    /// Some clocks are left out between two structs.
+    has_skipped: bool,
     run: Option<Run<'a>>,
     /// What the run holds, without its count.
     content: Vec<u8>,
@@ -71,26 +148,27 @@ struct Run<'a> {
 impl<'a> Joiner<'a> {
     /// Takes the struct at `clock` and returns the clock after it.
     fn take(&mut self, reader: &mut Reader<'a>, client: ClientId, clock: u32) -> Result<u32, Fault> {
-        let start = reader.position();
-        let info = reader.clone().read_u8()?;
+        let start = reader.clone();
+        let info = start.clone().read_u8()?;
         let kind = info & KIND_MASK;
         if !matches!(kind, CONTENT_STRING | CONTENT_ANY) || info & HAS_PARENT_SUB != 0 {
             let walked = walk_struct(reader, client, clock, UpdateLimits::default(), &mut References::default())?;
+            self.has_skipped |= walked.is_skip;
             self.end_run();
-            self.write(start, reader.position());
+            self.write(between(start, reader)?);
             return clock_after(clock, walked.length);
         }
         reader.read_u8()?;
         let origin = if info & HAS_ORIGIN != 0 { Some(read_id(reader)?) } else { None };
-        let right_start = reader.position();
+        let right_start = reader.clone();
         if info & HAS_RIGHT_ORIGIN != 0 {
             read_id(reader)?;
         }
-        let right_origin = &self.whole[right_start..reader.position()];
+        let right_origin = between(right_start, reader)?;
         if info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0 {
             walk_parent(reader, info, client, clock, &mut References::default())?;
         }
-        let head_end = reader.position();
+        let head = between(start, reader)?;
         let (count, content, length) = read_run(reader, kind)?;
 
         let follows = origin.is_some_and(|origin| clock > 0 && origin == (client, clock - 1));
@@ -98,7 +176,7 @@ impl<'a> Joiner<'a> {
             Some(run) if follows && run.goes_on_with(info, right_origin) => run.count += count,
             _ => {
                 self.end_run();
-                self.write(start, head_end);
+                self.write(head);
                 self.run = Some(Run { info, right_origin, count });
             }
         }
@@ -107,8 +185,8 @@ impl<'a> Joiner<'a> {
     }
 
     /// A struct, or its head.
-    fn write(&mut self, start: usize, end: usize) {
-        self.written.write_raw(&self.whole[start..end]);
+    fn write(&mut self, bytes: &[u8]) {
+        self.written.write_raw(bytes);
         self.structs += 1;
     }
 
@@ -133,8 +211,12 @@ fn read_run<'a>(reader: &mut Reader<'a>, kind: u8) -> Result<(u64, &'a [u8], u64
     let mut values = reader.clone();
     let length = walk_content(reader, kind, UpdateLimits::default())?;
     let count = values.read_var_uint()?;
-    let values = values.read_slice(values.remaining() - reader.remaining())?;
-    Ok((count, values, length))
+    Ok((count, between(values, reader)?, length))
+}
+
+/// The bytes from `start` to where the reader is now.
+fn between<'a>(mut start: Reader<'a>, now: &Reader<'a>) -> Result<&'a [u8], Fault> {
+    Ok(start.read_slice(start.remaining() - now.remaining())?)
 }
 
 impl Run<'_> {
