@@ -1,4 +1,4 @@
-//! A store that format 1 wrote opens with everything in it; one of a newer format is refused.
+//! Stores that each format wrote open with everything in them.
 
 use std::{path::Path, sync::Arc};
 
@@ -6,7 +6,9 @@ use confluo_store::contract::old_store;
 use confluo_store_redb::{RedbConfig, open};
 
 #[test]
-fn a_store_of_format_1_opens() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/stores/redb-1");
-    old_store::check(&fixture, "confluo.redb", |dir| Ok(Arc::new(open(RedbConfig::new(dir))?)));
+fn a_store_of_each_format_opens() {
+    for format in 1..=2 {
+        let fixture = format!("{}/../../fixtures/stores/redb-{format}", env!("CARGO_MANIFEST_DIR"));
+        old_store::check(Path::new(&fixture), format, "confluo.redb", |dir| Ok(Arc::new(open(RedbConfig::new(dir))?)));
+    }
 }
