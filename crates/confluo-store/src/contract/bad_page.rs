@@ -1,10 +1,14 @@
 //! A page that the engine cannot read, in the middle of a document or at its end: that document is told of and can be salvaged,
 //! copied without, replaced and deleted; the others are whole, and so is what a journal has for them.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::{append, expected, name, noise, snapshot, without_masks};
-use crate::{DocumentStore, Finding, MemoryStore, StoreError, StoredDocument, copy_store};
+use super::{append, expected, name, noise, snapshot, without_masks, wreck::OpenWreck};
+use crate::{DocumentStore, Finding, MemoryStore, StoreError, StoredDocument, copy_store, salvage_store};
 
 const DOCUMENTS: u64 = 10;
 const RECORDS: u64 = 20;
@@ -30,7 +34,7 @@ pub fn check(open: Open, file: &str) {
     for (what, bytes) in [("record", &content(HIT, 11)[100_000..100_032]), ("snapshot", &snapshot[1_000..1_032])] {
         let dir = work.path().join(what);
         super::damage::copy_folder(&sound, &dir);
-        flip(&dir.join(file), bytes);
+        harm_all(&dir.join(file), bytes, flip);
         let store = open(&dir).unwrap_or_else(|error| panic!("{what}: one page is no reason to refuse: {error}"));
         assert_eq!(store.list("", None, 100).expect("the catalogue is whole").documents.len(), DOCUMENTS as usize);
         let hit = hit_documents(&*store);
@@ -57,35 +61,19 @@ pub fn check(open: Open, file: &str) {
     }
 }
 
-/// Flips a bit on the last page of a document of a store whose process was killed: its journal has records that belong on that page, and such
-/// as do not.
+/// Harms the last page of a document of a store whose process was killed: its journal has records that belong on that page, and such
+/// as do not. The engine opens, and fails when it comes to that page.
 pub fn check_killed(open: Open, file: &str) {
     let work = tempfile::tempdir().expect("a scratch folder");
-    let (running, killed) = (work.path().join("running"), work.path().join("killed"));
-    without_masks(|| build(&*open(&running).expect("an empty folder opens")));
-    drop(open(&running).expect("it was closed"));
-    let store = open(&running).expect("it was closed");
-    for seq in RECORDS + 1..=RECORDS + JOURNALED {
-        for index in 0..DOCUMENTS {
-            without_masks(|| store.append(&[journaled(index, seq)])).expect("a healthy store appends");
-        }
-    }
-    super::damage::copy_folder(&running, &killed);
-    drop(store);
-    flip(&killed.join(file), &content(HIT, RECORDS)[RECORD_BYTES - 32..]);
-    let given = |index: u64| {
-        let mut given = whole(index);
-        given.head.0 += JOURNALED;
-        given.records.extend((RECORDS + 1..=RECORDS + JOURNALED).map(|seq| journaled(index, seq).record));
-        given
-    };
+    let killed = build_killed(open, work.path());
+    harm_all(&killed.join(file), &content(HIT, RECORDS)[RECORD_BYTES - 32..], flip);
     let mut kept = Vec::new();
     for start in 1..=2 {
         let store = open(&killed).unwrap_or_else(|error| panic!("start {start}: one page is no reason: {error}"));
         assert_eq!(store.stats().findings, [Finding::Journal { file: "journal-0.aside".to_owned() }]);
         assert_eq!(store.list("", None, 100).expect("the catalogue is whole").documents.len(), DOCUMENTS as usize);
         let not_whole: Vec<_> =
-            (0..DOCUMENTS).filter(|index| document(&*store, *index) != Ok(Some(given(*index)))).collect();
+            (0..DOCUMENTS).filter(|index| document(&*store, *index) != Ok(Some(with_journal(*index)))).collect();
         assert!(not_whole.contains(&HIT) && not_whole.len() <= 2, "{not_whole:?}");
         for index in not_whole {
             let error = store.load(&name(&title(index))).expect_err("its last page cannot be read");
@@ -105,6 +93,50 @@ pub fn check_killed(open: Open, file: &str) {
     let store = open(&killed).expect("it opened before");
     store.replace(&name(&title(HIT)), &expected("a", 2, 0, 10)).expect("it needs nothing of what was there");
     assert_eq!(document(&*store, HIT), Ok(Some(expected("a", 2, 0, 10))));
+}
+
+/// The same where the engine looks at all of its file after a crash, and does not open then: nothing is written, and a salvage gets
+/// everything from the other pages and from the journal. `harm` gets all of the file, and where it has the end of that
+/// document's last record.
+pub fn check_killed_and_refused(open: Open, open_wreck: OpenWreck, file: &str, harm: fn(&mut [u8], usize)) {
+    let work = tempfile::tempdir().expect("a scratch folder");
+    let killed = build_killed(open, work.path());
+    harm_all(&killed.join(file), &content(HIT, RECORDS)[RECORD_BYTES - 32..], harm);
+    let journal = fs::read(killed.join("journal-0")).expect("it was killed");
+    for _ in 1..=2 {
+        let error = open(&killed).err().expect("it cannot read all of it");
+        assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains("store salvage"), "{error}");
+        assert!(fs::read(killed.join("journal-0")).expect("it was not taken") == journal);
+    }
+    let copy = MemoryStore::new();
+    let wreck = open_wreck(&killed).expect("what is left can always be read");
+    salvage_store(&wreck, &copy).expect("there is room in memory");
+    let not_whole: Vec<_> =
+        (0..DOCUMENTS).filter(|index| document(&copy, *index) != Ok(Some(with_journal(*index)))).collect();
+    assert!(not_whole.iter().all(|index| *index == HIT), "{not_whole:?}");
+}
+
+/// A store as a process left it that was killed.
+fn build_killed(open: Open, work: &Path) -> PathBuf {
+    let (running, killed) = (work.join("running"), work.join("killed"));
+    without_masks(|| build(&*open(&running).expect("an empty folder opens")));
+    drop(open(&running).expect("it was closed"));
+    let store = open(&running).expect("it was closed");
+    for seq in RECORDS + 1..=RECORDS + JOURNALED {
+        for index in 0..DOCUMENTS {
+            without_masks(|| store.append(&[journaled(index, seq)])).expect("a healthy store appends");
+        }
+    }
+    super::damage::copy_folder(&running, &killed);
+    killed
+}
+
+/// A document with what the journal has of it.
+fn with_journal(index: u64) -> StoredDocument {
+    let mut given = whole(index);
+    given.head.0 += JOURNALED;
+    given.records.extend((RECORDS + 1..=RECORDS + JOURNALED).map(|seq| journaled(index, seq).record));
+    given
 }
 
 /// The documents that are not whole. Each says so itself.
@@ -187,13 +219,18 @@ fn document(store: &dyn DocumentStore, index: u64) -> Result<Option<StoredDocume
     store.load(&name(&title(index))).map_err(|error| error.to_string())
 }
 
+/// Flips a bit at a place.
+fn flip(bytes: &mut [u8], place: usize) {
+    bytes[place] ^= 1;
+}
+
 /// Everywhere: a log-structured engine has older copies too.
-fn flip(file: &Path, wanted: &[u8]) {
+fn harm_all(file: &Path, wanted: &[u8], harm: fn(&mut [u8], usize)) {
     let mut bytes = fs::read(file).expect("the engine keeps its data in that file");
     let places: Vec<_> = places_of(&bytes, wanted);
     assert!(!places.is_empty(), "the engine keeps values as they are");
     for place in places {
-        bytes[place] ^= 1;
+        harm(&mut bytes, place);
     }
     fs::write(file, bytes).expect("the copy is ours");
 }
