@@ -10,7 +10,7 @@
 //!
 //! Invariants: nothing is written into the folder; what is given out was sealed for its key, or fails to load as damaged; no
 //! bytes of the file make it panic, and memory is taken for keys, for a few hundred bytes each at most, and not for values but those
-//! of the journal. Of a file that is laid out for it that is no more than 32 times its length.
+//! of the journal. Of a file that is laid out for it that is no more than 64 times its length.
 
 mod choice;
 mod file;
