@@ -238,7 +238,7 @@ pub(crate) fn add_frames(dir: &Path, pile: &mut Pile) -> Result<(), EngineError>
             pile.add_change(&key, change, frame.number, frame.number <= taken);
         }
     }
-    for frame in file::read_frames_aside(dir)? {
+    for frame in file::read_frames_aside(dir) {
         for (key, change) in frame.changes.into_changes() {
             pile.add_change(&key, change, frame.number, true);
         }

@@ -73,6 +73,8 @@ pub fn salvage_what_was_kept_aside(open: Open, open_wreck: OpenWreck, file: &str
     let is_whole = |copy: &MemoryStore| copy.load(&name("a")).is_ok_and(|a| a == Some(expected("a", 3, 0, 200)));
     assert!(!is_whole(&salvage().0), "nothing else has it");
     fs::write(dir.join("journal-0.aside"), aside).expect("the store is closed");
+    // What cannot be read as a file is no reason to stop.
+    fs::create_dir(dir.join("journal-1.aside")).expect("the folder is ours");
     let (copy, doubts) = salvage();
     assert!(is_whole(&copy));
     assert_eq!(copy.load(&name("longer")).expect("it is there"), Some(expected("longer", 4, 0, 200)));

@@ -125,14 +125,14 @@ pub(super) fn read_frames(dir: &Path, taken: u64) -> Result<Frames, EngineError>
 }
 
 /// The frames that can be made out in the files that were kept aside: by then the engine had some of them, and others it never got.
-pub(super) fn read_frames_aside(dir: &Path) -> Result<Vec<Frame>, EngineError> {
+pub(super) fn read_frames_aside(dir: &Path) -> Vec<Frame> {
     let mut frames = Frames::default();
     for name in kept_aside(dir) {
-        let bytes = fs::read(dir.join(name)).map_err(EngineError::Io)?;
         // What is kept for its damage may be of any kind.
-        frames.read(bytes.into(), 0).ok();
+        let read = fs::read(dir.join(name)).map_err(EngineError::Io);
+        read.and_then(|bytes| frames.read(bytes.into(), 0)).ok();
     }
-    Ok(frames.intact)
+    frames.intact
 }
 
 /// Removes the files: the engine has what is in them.
