@@ -56,7 +56,9 @@ const describeShared = (kind, type, reader) => {
   const items = shown(type)
   const isText = items.some((item) => item.content instanceof Y.ContentString)
   const list = isText ? [] : items.filter((item) => item.countable).flatMap((item) => item.content.getContent())
-  const entries = [...type._map].filter(([, item]) => !item.deleted)
+  // Of a formatting mark in that place Yjs shows a key without a value, and yrs none.
+  const isShown = (item) => !item.deleted && !(reader === 'yrs' && item.content instanceof Y.ContentFormat)
+  const entries = [...type._map].filter(([, item]) => isShown(item))
   const map = Object.fromEntries(entries.map(([key, item]) => [key, describe(entryOf(item, reader), reader)]))
   return { kind, list: list.map((value) => describe(value, reader)), runs: runsOf(type, reader), map }
 }
