@@ -79,6 +79,7 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let store = store::open(&config)?;
     let door = Door::open(&config).context("cannot open the door that [auth] and [audit] describe")?;
     let hub = Hub::start(config.hub(), store).context("cannot start the committer's thread")?;
+    let closing = hub.clone();
     let documents = LiveDocuments::new(
         hub,
         Arc::new(door),
@@ -101,10 +102,13 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let reads_certificates = tls.is_some();
     let serving = server::run(Listener::new(listener, tls), config, documents, shutdown.clone());
     let serving = async {
-        tokio::select! {
+        let drained = tokio::select! {
             drained = serving => drained,
             never = hangups.ignore(), if !reads_certificates => match never {},
-        }
+        };
+        // Nothing is lost without it, but the next start would find the files as after a crash.
+        let _ = tokio::task::spawn_blocking(|| closing.join_committer()).await;
+        drained
     };
     Ok(signals.stop_at(serving, &shutdown, timeout).await)
 }

@@ -12,6 +12,7 @@ use std::{
 use confluo_client::{Backoff, ClientConfig, yrs::Transact};
 use confluo_protocol::UpdateV1;
 use confluo_testkit::content::document_of;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::load::items_of;
 
@@ -68,6 +69,12 @@ impl Home {
         items_of(&document_of(&[UpdateV1(output.stdout.into())]).transact())
     }
 
+    /// The names of the files in the data folder.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let folder = self.folder.path().join("data");
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     /// What the server said last.
     pub(crate) fn log_end(&self) -> String {
         let log = fs::read_to_string(self.log_path()).unwrap_or_default();
@@ -101,6 +108,16 @@ impl Process {
         assert_eq!(self.0.try_wait().unwrap(), None, "the server ended by itself");
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+}
+
+impl Process {
+    /// SIGTERM, to which it closes what it has open.
+    pub(crate) fn stop(mut self) {
+        let id = Pid::from_child(&self.0);
+        kill_process(id, Signal::TERM).unwrap();
+        let status = self.0.wait().unwrap();
+        assert!(status.success(), "{status}");
     }
 }
 

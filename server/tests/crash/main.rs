@@ -2,6 +2,7 @@
 //!
 //! 1. `home`: where a server lives through all its deaths. 2. `load`: clients that write, and what they were promised.
 //! 3. `kills`: the deaths, at random moments. 4. `storm`: thousands of clients that all come back at once.
+//! 5. `stops`: what a soft stop leaves, which a death does not.
 //!
 //! A kill keeps what the kernel holds, so it proves nothing about power cuts; the stores' `power_cut` tests do.
 
@@ -10,4 +11,5 @@
 mod home;
 mod kills;
 mod load;
+mod stops;
 mod storm;
