@@ -1,7 +1,9 @@
 //! The protocol of one copy of a document, without IO: frames in, frames out.
 
 use bytes::Bytes;
-use confluo_protocol::{Access, AuthMessage, LineageId, Message, Reader, StateVectorV1, SyncMessage, UpdateV1};
+use confluo_protocol::{
+    Access, AuthMessage, LineageId, Message, Reader, StateVectorV1, SyncMessage, UpdateV1, update::with_stack_for,
+};
 use tokio::sync::oneshot;
 use yrs::{
     Doc, ReadTxn, StateVector, Transact, TransactionMut, Update, updates::decoder::Decode as _,
@@ -139,11 +141,14 @@ impl Replica {
         if update.0.as_ref() == EMPTY_UPDATE {
             return Ok(());
         }
-        let update = Update::decode_v1(&update.0).map_err(|error| ConnectionError::BadUpdate(error.to_string()))?;
-        let mut txn = self.doc.transact_mut();
-        txn.apply_update(update).map_err(|error| ConnectionError::BadUpdate(error.to_string()))?;
-        let gap = txn.has_missing_updates();
-        drop(txn);
+        let bad = |error: &dyn std::error::Error| ConnectionError::BadUpdate(error.to_string());
+        let merged = with_stack_for(std::slice::from_ref(update), || {
+            let update = Update::decode_v1(&update.0).map_err(|error| bad(&error))?;
+            let mut txn = self.doc.transact_mut();
+            txn.apply_update(update).map_err(|error| bad(&error))?;
+            Ok::<_, ConnectionError>(txn.has_missing_updates())
+        });
+        let gap = merged.map_err(|error| bad(&error))??;
         heard.document_changed = true;
         if gap && !self.peer.asked_about_gap {
             heard.replies.push(self.step_1());

@@ -18,6 +18,7 @@ mod join;
 mod json;
 mod places;
 mod spread;
+mod stack;
 mod walk;
 
 pub use admission::{Admission, Clocks, Early};
@@ -25,6 +26,7 @@ pub use error::{Malformed, UpdateError};
 pub use join::{join_neighbours, join_updates};
 pub use places::{ItemPlaces, MAX_TYPE_NESTING, Misplaced, NestedTooDeep};
 pub use spread::{CrowdedIds, IdSpread};
+pub use stack::with_stack_for;
 
 use smallvec::SmallVec;
 

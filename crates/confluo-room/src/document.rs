@@ -15,7 +15,7 @@ use confluo_protocol::{
     ClientId, StateVectorV1, UpdateV1, Writer, join_neighbours, join_updates,
     update::{
         Admission, CheckedUpdate, ClockRange, Clocks, CrowdedIds, IdSpread, ItemPlaces, Misplaced, NestedTooDeep,
-        UpdateLimits, check_update,
+        UpdateLimits, check_update, with_stack_for,
     },
 };
 use yrs::{
@@ -183,12 +183,20 @@ impl Document {
     }
 
     /// Returns what `commit`, which must commit, has to say, and whether something was pruned before it.
-    fn transact<T>(
+    fn transact<T: Send>(
+        &mut self,
+        updates: &[UpdateV1],
+        commit: impl FnOnce(&mut TransactionMut<'_>) -> T + Send,
+    ) -> Result<(T, bool), Broken> {
+        self.refuse_if_broken()?;
+        with_stack_for(updates, || self.merge(updates, commit)).unwrap_or(Err(Broken))
+    }
+
+    fn merge<T>(
         &mut self,
         updates: &[UpdateV1],
         commit: impl FnOnce(&mut TransactionMut<'_>) -> T,
     ) -> Result<(T, bool), Broken> {
-        self.refuse_if_broken()?;
         // `doc` is a second handle, so that the transaction does not borrow `self`.
         let doc = self.doc.clone();
         let mut transaction = ManuallyDrop::new(doc.transact_mut());

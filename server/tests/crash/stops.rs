@@ -13,9 +13,9 @@ async fn check(engine: &'static str, host: [u8; 4]) {
         add(&client, format!("{leaves_journal}")).await;
         client.wait_on_disk().await.unwrap();
         if leaves_journal {
-            server.kill()
+            server.kill();
         } else {
-            server.stop()
+            server.stop();
         }
         let files = home.files();
         assert_eq!(files.iter().any(is_journal), leaves_journal, "{files:?}\n{}", home.log_end());

@@ -17,3 +17,26 @@ fn sy20_a_refused_update_leaves_no_clocks_in_memory() {
     assert_eq!(document.admit(&update, |_| false).err(), Some(Misplaced::CrossedOrigins));
     assert_eq!(document.clocks.0.len(), 0, "clocks are left");
 }
+
+/// Each client writes one letter behind that of the one before: to place the last, yrs empties all sections, and then goes
+/// through them.
+#[test]
+fn many_clients_in_a_chain_do_not_overflow_the_stack() {
+    const CLIENTS: u64 = 24_000;
+    let mut update = Writer::default();
+    update.write_var_uint(CLIENTS);
+    update.write_raw(&[1, 1, 0, 0x04, 1, 1, b't', 1, b'x']);
+    for client in 2..=CLIENTS {
+        update.write_var_uint(1).write_var_uint(client).write_raw(&[0, 0x84]);
+        update.write_var_uint(client - 1).write_raw(&[0, 1, b'x']);
+    }
+    update.write_var_uint(0);
+    let update = check_update(UpdateV1(update.finish()), &UpdateLimits::default()).expect("well formed");
+    let mut document = Document::empty();
+    let admission = document.admit(&update, |_| false).expect("nothing is misplaced");
+    document.apply(&[admission.admitted.expect("nothing is early")]).expect("yrs takes it");
+    let state = UpdateV1(document.encode_state().expect("it is whole").into());
+    let (mut loaded, refused) = Document::load(std::slice::from_ref(&state)).expect("nothing nests");
+    assert_eq!(refused, [0_usize; 0]);
+    assert_eq!(loaded.encode_state().expect("it is whole").len(), state.0.len());
+}
