@@ -54,6 +54,8 @@ struct Sender {
 struct Gathered {
     updates: Vec<UpdateV1>,
     updates_bytes: usize,
+    /// One of `updates` begins with what is known.
+    repeats: bool,
     /// Of each of `updates`, its place in `taken`.
     places: Vec<usize>,
     /// Whose ranges `updates` hold, to see afterwards whether they were integrated.
@@ -157,7 +159,7 @@ impl Room {
         }
         let user = sender.user.as_ref();
         let is_held = |client| is_held(&self.awareness, &self.sessions, &self.authors, user, client);
-        let Admission { admitted, structs, early, .. } = match self.document.admit(&checked, is_held) {
+        let Admission { admitted, repeats, structs, early, .. } = match self.document.admit(&checked, is_held) {
             Ok(admission) => admission,
             Err(misplaced) => return self.refuse_update(id, CloseCode::Malformed, misplaced.to_string(), effects),
         };
@@ -167,6 +169,7 @@ impl Room {
                 effects.first_writes.push(id);
             }
             gathered.updates_bytes += admitted.0.len();
+            gathered.repeats |= repeats;
             gathered.updates.push(admitted);
             gathered.places.push(gathered.taken.len() - 1);
             for range in structs {
@@ -228,7 +231,7 @@ impl Room {
     fn apply(&mut self, now: Instant, mut gathered: Gathered, effects: &mut Effects) {
         let mut committed = None;
         if !gathered.updates.is_empty() {
-            match self.document.apply(&gathered.updates) {
+            match self.document.apply(&gathered.updates, gathered.repeats) {
                 Ok(applied) => {
                     if applied.was_pruned {
                         self.note_not_integrated(now, &gathered, effects);

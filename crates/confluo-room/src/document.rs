@@ -165,10 +165,10 @@ impl Document {
         }
     }
 
-    /// Applies checked and admitted updates in one transaction and commits it once.
-    pub(crate) fn apply(&mut self, updates: &[UpdateV1]) -> Result<Applied, Broken> {
+    /// Applies checked and admitted updates in one transaction and commits it once. Some of them `repeats` what is known.
+    pub(crate) fn apply(&mut self, updates: &[UpdateV1], repeats: bool) -> Result<Applied, Broken> {
         // One update comes as joined as its sender made it. Of many, yrs would look at each keystroke.
-        let joined = if updates.len() > 1 { join_updates(updates) } else { None };
+        let joined = if updates.len() > 1 && !repeats { join_updates(updates) } else { None };
         let updates = joined.as_ref().map_or(updates, std::slice::from_ref);
         let (update, was_pruned) = self.transact(updates, encode_and_commit)?;
         let update = update.map(|update| UpdateV1(update.into()));

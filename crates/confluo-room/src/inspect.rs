@@ -128,13 +128,13 @@ impl Inspection {
     /// Merges an update from outside, as a whole or not at all. Returns what it brought, to be stored; `None` if nothing.
     pub fn merge(&mut self, update: UpdateV1) -> Result<Option<UpdateV1>, InspectError> {
         let checked: CheckedUpdate = check_update(update, &UpdateLimits::default())?;
-        let Admission { admitted, early, .. } = self.document.admit_import(&checked)?;
+        let Admission { admitted, repeats, early, .. } = self.document.admit_import(&checked)?;
         if let Some(early) = early {
             let (client, clock) = early.waits_for.first().copied().unwrap_or_default();
             return Err(InspectError::Incomplete { client, clock });
         }
         let Some(admitted) = admitted else { return Ok(None) };
-        let applied = self.document.apply(&[admitted])?;
+        let applied = self.document.apply(&[admitted], repeats)?;
         if applied.was_pruned {
             return Err(InspectError::Broken);
         }

@@ -42,6 +42,8 @@ pub struct Admission {
     /// What the document can take now: the very bytes that came when that is all of them, a shortened update otherwise,
     /// and `None` when there is nothing to apply.
     pub admitted: Option<UpdateV1>,
+    /// Whether the admitted part begins with structs that the document has: whoever applies it takes them apart from the rest.
+    pub repeats: bool,
     /// Whether the admitted part holds structs that are new, or any deletes. Whether a delete is news only the document
     /// itself can tell.
     pub brings_news: bool,
@@ -117,6 +119,8 @@ impl CheckedUpdate {
             Deletes::Clipped(kept) => !kept.is_empty(),
         };
         let has_structs = reaches.iter().any(|reach| reach.cut.structs > 0);
+        let mut taken = self.sections.iter().zip(&reaches).filter(|(_, reach)| reach.cut.structs > 0);
+        let repeats = taken.any(|(section, reach)| section.clock < reach.known);
         let brings_news = !structs.is_empty() || has_deletes;
         let whole = reaches.iter().all(|reach| reach.stop.is_none()) && matches!(deletes, Deletes::AsTheyCame);
         let admitted = match (has_structs || has_deletes, whole) {
@@ -124,7 +128,7 @@ impl CheckedUpdate {
             (true, true) => Some(self.update.clone()),
             (true, false) => Some(self.rewrite(&reaches, &deletes)),
         };
-        Admission { admitted, brings_news, structs, early: remainder.into_early() }
+        Admission { admitted, repeats, brings_news, structs, early: remainder.into_early() }
     }
 
     fn reach(&self, clocks: &mut dyn Clocks) -> SmallVec<[Reach; 1]> {

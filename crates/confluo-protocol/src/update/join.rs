@@ -3,7 +3,8 @@
 //!
 //! To Yjs a text of n units is n texts of one unit, each with the one before it as its origin and with the same right
 //! origin. So two neighbours are joined when the second says just that, and both are texts, or both lists of plain
-//! values. Entries of maps are left alone: there each replaces the one before it.
+//! values. Entries of maps are left alone: there each replaces the one before it. (An entry need not say that it is one, if
+//! the one before it does. No client writes such, and whoever does is given one value of several pieces.)
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,8 @@ pub fn join_neighbours(update: UpdateV1) -> UpdateV1 {
 /// before the first of them.
 ///
 /// `None` where that is not simple, as it is of what people type: of a client's structs those of a later update must go on
-/// where the earlier ended, without a gap, and only some clients may have any.
+/// where the earlier ended, without a gap, and only some clients may have any. Not meant for updates that repeat what is
+/// known ([`Admission::repeats`](super::Admission::repeats)): what is joined to that is no longer told where it stands.
 pub fn join_updates(updates: &[UpdateV1]) -> Option<UpdateV1> {
     /// What is kept of a client takes more memory than its shortest struct.
     const MOST_CLIENTS: usize = 256;

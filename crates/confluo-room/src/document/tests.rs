@@ -34,9 +34,33 @@ fn many_clients_in_a_chain_do_not_overflow_the_stack() {
     let update = check_update(UpdateV1(update.finish()), &UpdateLimits::default()).expect("well formed");
     let mut document = Document::empty();
     let admission = document.admit(&update, |_| false).expect("nothing is misplaced");
-    document.apply(&[admission.admitted.expect("nothing is early")]).expect("yrs takes it");
+    document.apply(&[admission.admitted.expect("nothing is early")], admission.repeats).expect("yrs takes it");
     let state = UpdateV1(document.encode_state().expect("it is whole").into());
     let (mut loaded, refused) = Document::load(std::slice::from_ref(&state)).expect("nothing nests");
     assert_eq!(refused, [0_usize; 0]);
     assert_eq!(loaded.encode_state().expect("it is whole").len(), state.0.len());
+}
+
+/// Who repeats what is known may say that it stands elsewhere, which counts for nothing. What follows on it, of somebody
+/// honest, must not be joined to that.
+#[test]
+fn what_follows_on_known_structs_stands_where_they_stand() {
+    let mut document = Document::empty();
+    let mut apply = |updates: &[&[u8]]| {
+        let mut batch = Vec::new();
+        let mut repeats = false;
+        for update in updates {
+            let update = UpdateV1(bytes::Bytes::copy_from_slice(update));
+            let checked = check_update(update, &UpdateLimits::default()).expect("well formed");
+            let admission = document.admit(&checked, |_| false).expect("nothing is misplaced");
+            repeats |= admission.repeats;
+            batch.extend(admission.admitted);
+        }
+        document.apply(&batch, repeats).expect("yrs takes it").update.expect("it is news").0
+    };
+    let elsewhere = [1, 1, 7, 0, 4, 1, 5, b'o', b't', b'h', b'e', b'r', 3, b'a', b'b', b'c', 0];
+    let goes_on = [1, 1, 7, 3, 0x84, 7, 2, 2, b'd', b'e', 0];
+    apply(&[&[1, 1, 7, 0, 4, 1, 1, b't', 3, b'a', b'b', b'c', 0]]);
+    assert_eq!(apply(&[&elsewhere, &goes_on]), goes_on[..]);
+    apply(&[&[0, 1, 7, 1, 0, 5]]);
 }
