@@ -250,7 +250,15 @@ impl RoomTask {
 
     async fn call_engine(&mut self, inputs: &mut Vec<RoomInput>) -> Result<Effects, Discard> {
         let clock = self.shared.clock;
-        let weight = self.slowness.weigh(self.room.as_deref().ok_or(FAULT)?, inputs, clock.now());
+        let room = self.room.as_deref_mut().ok_or(FAULT)?;
+        let weight = self.slowness.weigh(room, inputs, clock.now());
+        if weight != Weight::Light
+            && let [RoomInput::Committed(through)] = inputs[..]
+        {
+            // What is on disk is shown before the room waits to merge more, which it does at the tick.
+            inputs[0] = RoomInput::Tick;
+            return Ok(room.release_only(through));
+        }
         let place = match weight {
             Weight::Light => None,
             Weight::Heavy | Weight::Slow => Box::pin(self.shared.slow_rooms.place(weight)).await?,
@@ -262,7 +270,7 @@ impl RoomTask {
         }
         let now = clock.now();
         let room = self.room.as_deref_mut().ok_or(FAULT)?;
-        let merges = room.has_updates(inputs);
+        let merges = room.will_merge(inputs);
         let handle = move |room: &mut Room, inputs: &mut Vec<RoomInput>| {
             // Of merges alone: to ask costs a system call.
             let before = merges.then(|| clock.thread_busy());

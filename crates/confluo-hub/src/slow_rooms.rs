@@ -130,9 +130,9 @@ impl Slowness {
         }
     }
 
-    /// How long merging these inputs, and what waits in the room, may take.
+    /// How long it may take to merge what the room will of these inputs, and of what waits in it.
     pub(crate) fn weigh(self, room: &Room, inputs: &[RoomInput], now: Instant) -> Weight {
-        if !room.has_updates(inputs) {
+        if !room.will_merge(inputs) {
             Weight::Light
         } else if self.is_slow(now) {
             Weight::Slow

@@ -352,6 +352,14 @@ impl Room {
         }
     }
 
+    /// The same as [`Room::handle`] with [`RoomInput::Committed`], but what waited for the commit goes on waiting, until there
+    /// is something else to handle.
+    pub fn release_only(&mut self, through: Seq) -> Effects {
+        let mut effects = Effects::default();
+        self.release(through, &mut effects);
+        effects
+    }
+
     /// The commit in flight is on disk: what it held may leave.
     pub(crate) fn release(&mut self, through: Seq, effects: &mut Effects) {
         let Some(in_flight) = self.in_flight.take_if(|in_flight| in_flight.seq <= through) else { return };

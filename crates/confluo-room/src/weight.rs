@@ -2,7 +2,12 @@
 
 use confluo_protocol::{Message, SyncMessage, UpdateV1};
 
-use crate::{batch::Content, effects::RoomInput, room::Room, stored::StoredState};
+use crate::{
+    batch::Content,
+    effects::RoomInput,
+    room::{InFlight, Room},
+    stored::StoredState,
+};
 
 impl Room {
     /// Whether [`Room::handle`] may take longer than a moment with these inputs, so that it should not run among other
@@ -10,7 +15,7 @@ impl Room {
     pub fn is_heavy(&self, inputs: &[RoomInput]) -> bool {
         const HEAVY_DOCUMENT_BYTES: usize = 512 << 10;
         let document_bytes = self.document_bytes();
-        if self.merges_heavily(inputs) || self.document.places_outgrow(document_bytes) {
+        if (self.will_merge(inputs) && self.merges_heavily(inputs)) || self.document.places_outgrow(document_bytes) {
             return true;
         }
         let will_encode = || {
@@ -31,10 +36,14 @@ impl Room {
         may_merge_for_long(waiting_bytes, self.document_bytes())
     }
 
-    /// Whether there is anything to merge, in these inputs or in what waits.
-    pub fn has_updates(&self, inputs: &[RoomInput]) -> bool {
-        self.waiting.iter().any(|(_, content)| matches!(content, Content::Update { .. }))
-            || inputs.iter().any(|input| update_bytes(input) > 0)
+    /// Whether [`Room::handle`] merges anything when it is given these inputs: while a commit is in flight, all updates wait.
+    pub fn will_merge(&self, inputs: &[RoomInput]) -> bool {
+        let has_updates = self.waiting.iter().any(|(_, content)| matches!(content, Content::Update { .. }))
+            || inputs.iter().any(|input| update_bytes(input) > 0);
+        let ends = |in_flight: &InFlight| {
+            inputs.iter().any(|input| matches!(input, RoomInput::Committed(through) if *through >= in_flight.seq))
+        };
+        has_updates && self.in_flight.as_ref().is_none_or(ends)
     }
 }
 

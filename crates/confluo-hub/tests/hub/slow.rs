@@ -18,7 +18,7 @@ use crate::{
     crowd::{hasty, soon},
     stalled::{Gate, Stalled},
     watched::authors_in,
-    wire::{Peer, edit_of, large_edit_of},
+    wire::{Peer, edit_of, large_edit_of, presence_of},
 };
 
 /// Who wrote what is stored when a test begins.
@@ -89,6 +89,15 @@ impl Scene {
         peer
     }
 
+    async fn taken_are(&self, updates: u64) {
+        let taken = async {
+            while self.hub.metrics().updates_received.get() != updates {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon("so many updates are taken", taken).await;
+    }
+
     async fn waiting_are(&self, count: i64) {
         let there = async {
             while self.hub.metrics().documents_waiting.get() != count {
@@ -145,6 +154,35 @@ fn two_slow_documents_do_not_merge_at_the_same_time_and_one_that_was_quick_does(
         drop(merging);
         assert!(soon("merged", one.wait_shown(2)).await && soon("merged", another.wait_shown(2)).await);
         assert_eq!(scene.hub.metrics().documents_waiting.get(), 0);
+    });
+}
+
+#[test]
+fn sy5_while_its_commit_is_on_its_way_a_slow_room_waits_for_no_turn_and_shows_it_before_it_waits_for_the_next() {
+    on_one_blocking_thread(async {
+        let scene = Scene::new(ALL_ARE_SLOW);
+        let [notes, one, another] = names(["notes", "one", "another"]);
+        let mut notes = scene.enter_and_write(&notes).await;
+        let one = scene.enter_and_write(&one).await;
+        let another = scene.enter_and_write(&another).await;
+        scene.store.hold();
+        assert!(notes.send(&edit_of(2)).await);
+        scene.taken_are(4).await;
+        // One of these has the turn, and the other waits for it.
+        let merging = take_blocking_thread();
+        assert!(one.send(&edit_of(2)).await && another.send(&edit_of(2)).await);
+        scene.waiting_are(1).await;
+        // The next edit waits for the commit, and holds up nothing that does not.
+        assert!(notes.send(&edit_of(3)).await && notes.send(&presence_of(3)).await);
+        assert!(soon("at once", notes.wait_present(3)).await);
+        assert_eq!(scene.hub.metrics().documents_waiting.get(), 1);
+        assert!(!notes.shown.contains(&2));
+        scene.store.release();
+        assert!(soon("when it is on disk", notes.wait_shown(2)).await);
+        scene.waiting_are(2).await;
+        assert!(!notes.shown.contains(&3));
+        drop(merging);
+        assert!(soon("merged", notes.wait_shown(3)).await);
     });
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use confluo_hub::Hub;
 use confluo_protocol::{
-    ClientId, DocumentName, Message, StateVectorV1, SyncMessage, UpdateV1, Writer,
+    AwarenessEntry, AwarenessReader, AwarenessWriter, ClientId, DocumentName, Message, StateVectorV1, SyncMessage,
+    UpdateV1, Writer,
     update::{UpdateLimits, check_update},
 };
 use confluo_testkit::socket::{ClientEnd, enter};
@@ -55,6 +56,18 @@ impl Peer {
         true
     }
 
+    /// Reads until it is told that `client` is there; false when the session ends before.
+    pub(crate) async fn wait_present(&mut self, client: ClientId) -> bool {
+        while let Some((_, message)) = self.receive().await {
+            let Message::Awareness(payload) = message else { continue };
+            let mut entries = AwarenessReader::new(&payload).expect("the server's states are well-formed");
+            if entries.any(|entry| entry.is_ok_and(|entry| entry.client_id == client)) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Asks, and waits until it is told, that everything so far is on disk; false when the session ends before.
     pub(crate) async fn wait_on_disk(&mut self) -> bool {
         let question = Message::SaveStatus(b"?"[..].into());
@@ -79,6 +92,13 @@ impl Peer {
 pub(crate) fn authors_of(update: UpdateV1) -> Vec<ClientId> {
     let checked = check_update(update, &UpdateLimits::default()).expect("what the server has is well-formed");
     checked.clock_ranges().iter().map(|range| range.client).collect()
+}
+
+/// A client is there.
+pub(crate) fn presence_of(client: ClientId) -> Message {
+    let mut writer = AwarenessWriter::default();
+    writer.push(AwarenessEntry { client_id: client, clock: 1, json: b"{}" });
+    Message::Awareness(writer.finish())
 }
 
 /// The one edit of a client that no other knows: an entry in a map under its own id.
