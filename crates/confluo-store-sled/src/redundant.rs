@@ -5,6 +5,8 @@ use std::{fs, io, path::Path};
 
 /// In front of the name of a file that was damaged. sled takes whatever begins with `snap.` for a snapshot.
 const DAMAGED: &str = "damaged.";
+/// Behind the name of a snapshot that sled is writing.
+const UNFINISHED: &str = ".generating";
 const CHECKSUM_BYTES: usize = 4;
 /// A snapshot ends with a length and a checksum of what is before both.
 const SNAPSHOT_TRAILER_BYTES: usize = 12;
@@ -15,6 +17,22 @@ const SNAPSHOT_TRAILER_BYTES: usize = 12;
 /// Call it with the folder's lock.
 pub(crate) fn put_damaged_aside(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
+    for name in find_damaged(dir)? {
+        if name.ends_with(UNFINISHED) {
+            // A snapshot that nobody finished is no damage, and sled would read it all the same.
+            fs::remove_file(dir.join(name))?;
+            continue;
+        }
+        let aside = format!("{DAMAGED}{name}");
+        fs::rename(dir.join(name), dir.join(&aside))?;
+        names.push(aside);
+    }
+    Ok(names)
+}
+
+/// The names of those whose checksum is wrong.
+pub(crate) fn find_damaged(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
@@ -23,17 +41,9 @@ pub(crate) fn put_damaged_aside(dir: &Path) -> io::Result<Vec<String>> {
             continue;
         }
         let bytes = fs::read(entry.path())?;
-        if if is_snapshot { is_whole_snapshot(&bytes) } else { is_whole_conf(&bytes) } {
-            continue;
+        if !if is_snapshot { is_whole_snapshot(&bytes) } else { is_whole_conf(&bytes) } {
+            names.push(name);
         }
-        if name.ends_with(".generating") {
-            // A snapshot that nobody finished is no damage, and sled would read it all the same.
-            fs::remove_file(entry.path())?;
-            continue;
-        }
-        let aside = format!("{DAMAGED}{name}");
-        fs::rename(entry.path(), dir.join(&aside))?;
-        names.push(aside);
     }
     Ok(names)
 }
