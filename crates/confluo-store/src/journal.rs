@@ -33,7 +33,13 @@ use std::{
     thread::JoinHandle,
 };
 
-use crate::{Batch, Engine, EngineError, Finding, engine::Visit, keys::JOURNAL, value, wreck::Pile};
+use crate::{
+    Batch, Engine, EngineError, Finding,
+    engine::Visit,
+    keys::{self, JOURNAL},
+    value,
+    wreck::Pile,
+};
 use file::JournalFiles;
 use layers::{Layers, Sealed};
 
@@ -230,17 +236,34 @@ impl<E: Engine> Shared<E> {
 }
 
 /// Adds what the files hold to what was found of an engine that does not open. Of a file that was kept aside nobody knows what has
-/// replaced it since, so it counts as little as what the engine has taken: it fills holes.
+/// replaced it since, so it counts as little as what the engine has taken: it fills holes. A document that a later frame deletes is not
+/// among what they are filled with.
 pub(crate) fn add_frames(dir: &Path, pile: &mut Pile) -> Result<(), EngineError> {
     let taken = pile.taken();
-    for frame in file::read_frames(dir, 0)?.intact {
+    let (older, newer): (Vec<_>, Vec<_>) =
+        file::read_frames(dir, 0)?.intact.into_iter().partition(|frame| frame.number <= taken);
+    let mut filling = Batch::default();
+    for frame in file::read_frames_aside(dir).into_iter().chain(older) {
         for (key, change) in frame.changes.into_changes() {
-            pile.add_change(&key, change, frame.number, frame.number <= taken);
+            match change {
+                Some(value) => filling.put(key, value),
+                None if keys::place(&key).is_none() => filling.remove(key),
+                // Perhaps a compaction, whose snapshot is lost: then this is all there is. Nothing points at what a deletion left.
+                None => {}
+            }
         }
     }
-    for frame in file::read_frames_aside(dir) {
+    for frame in newer {
         for (key, change) in frame.changes.into_changes() {
-            pile.add_change(&key, change, frame.number, true);
+            if change.is_none() && keys::place(&key).is_none() {
+                filling.remove(key.clone());
+            }
+            pile.add_change(&key, change, frame.number);
+        }
+    }
+    for (key, change) in filling.into_changes() {
+        if let Some(value) = change {
+            pile.fill(&key, &value);
         }
     }
     Ok(())

@@ -79,7 +79,7 @@ pub fn salvage_what_was_kept_aside(open: Open, open_wreck: OpenWreck, file: &str
     assert!(is_whole(&copy));
     assert_eq!(copy.load(&name("longer")).expect("it is there"), Some(expected("longer", 4, 0, 200)));
     let is_back = !matches!(copy.load(&name("deleted")), Err(StoreError::MayBeLost { .. }));
-    assert!(!is_back || doubts.contains(&(name("deleted"), Doubt::MayBeDeleted)), "{doubts:?}");
+    assert_eq!(doubts.contains(&(name("deleted"), Doubt::MayBeDeleted)), is_back, "{doubts:?}");
 }
 
 /// A document that the other store does not take is named, and the rest is salvaged.

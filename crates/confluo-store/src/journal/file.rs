@@ -124,7 +124,8 @@ pub(super) fn read_frames(dir: &Path, taken: u64) -> Result<Frames, EngineError>
     Ok(frames)
 }
 
-/// The frames that can be made out in the files that were kept aside: by then the engine had some of them, and others it never got.
+/// The frames that can be made out in the files that were kept aside, in the order of their numbers: by then the engine had some of
+/// them, and others it never got.
 pub(super) fn read_frames_aside(dir: &Path) -> Vec<Frame> {
     let mut frames = Frames::default();
     for name in kept_aside(dir) {
@@ -132,6 +133,7 @@ pub(super) fn read_frames_aside(dir: &Path) -> Vec<Frame> {
         let read = fs::read(dir.join(name)).map_err(EngineError::Io);
         read.and_then(|bytes| frames.read(bytes.into(), 0)).ok();
     }
+    frames.intact.sort_by_key(|frame| frame.number);
     frames.intact
 }
 

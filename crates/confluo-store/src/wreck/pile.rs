@@ -125,18 +125,23 @@ impl Pile {
         places.map(|place| place.rank.0).max().unwrap_or(0)
     }
 
-    /// A change from a frame of the journal, in their order. Of what the engine has taken nothing is removed again.
-    pub(crate) fn add_change(&mut self, key: &[u8], change: Option<Vec<u8>>, frame: u64, is_taken: bool) {
-        if !is_taken {
-            for candidate in self.keys.get_mut(key).into_iter().flatten() {
-                candidate.is_current = false;
-            }
+    /// A change from a frame of the journal that the engine has not taken, in their order.
+    pub(crate) fn add_change(&mut self, key: &[u8], change: Option<Vec<u8>>, frame: u64) {
+        if change.is_none() && keys::place(key).is_none() {
+            // A document was deleted, and is not wanted in the place of one that is missing.
+            self.keys.remove(key);
+        }
+        for candidate in self.keys.get_mut(key).into_iter().flatten() {
+            candidate.is_current = false;
         }
         if let Some(value) = change {
-            let order = if is_taken { 0 } else { JOURNAL_ORDER | frame };
-            let source = Source::Memory(value.as_slice().into());
-            self.add(key, &value, source, order, !is_taken);
+            self.add(key, &value, Source::Memory(value.as_slice().into()), JOURNAL_ORDER | frame, true);
         }
+    }
+
+    /// A value that the journal had once: it is worth less than anything that the engine's file holds.
+    pub(crate) fn fill(&mut self, key: &[u8], value: &[u8]) {
+        self.add(key, value, Source::Memory(value.into()), 0, false);
     }
 
     fn add(&mut self, key: &[u8], value: &[u8], source: Source, order: u64, is_current: bool) {
