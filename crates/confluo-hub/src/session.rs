@@ -184,6 +184,8 @@ impl<S: SessionSocket> Session<S> {
     /// Takes one step on the way in: delivers what waits for the room, or reads one frame.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SessionEnd>> {
         if let Some(posting) = &mut self.posting {
+            // It is not read meanwhile, however long its room is busy, so that its silence is ours.
+            self.outbox.pulse.heard.store(self.shared.second(), Ordering::Relaxed);
             let delivered = std::task::ready!(posting.as_mut().poll(cx));
             self.posting = None;
             return Poll::Ready(delivered.map_err(|_| room_gone()));
