@@ -15,6 +15,7 @@
 mod clock;
 mod committer;
 mod config;
+mod discard;
 mod gate;
 mod health;
 mod hub;

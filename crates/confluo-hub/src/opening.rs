@@ -5,8 +5,10 @@ use std::sync::Arc;
 use confluo_protocol::{CloseCode, DocumentName, LineageId};
 use confluo_room::{Room, SinceSnapshot, StoredState};
 use confluo_store::{StoreError, StoredDocument};
+use tokio::task::JoinError;
 
 use crate::{
+    discard::Discard,
     hub::Shared,
     slow_rooms::{ShuttingDown, Slowness, Weight},
 };
@@ -17,22 +19,19 @@ pub(crate) struct Opened {
     pub(crate) slowness: Slowness,
 }
 
-/// Why a document cannot be opened, in words that are safe to show.
-#[derive(Debug)]
-pub(crate) struct OpenRefusal {
-    pub(crate) code: CloseCode,
-    pub(crate) reason: &'static str,
+/// Why nothing was made of what is stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error("the server shuts down")]
+    ShuttingDown(ShuttingDown),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Panicked(#[from] JoinError),
 }
 
-impl From<ShuttingDown> for OpenRefusal {
-    fn from(_: ShuttingDown) -> Self {
-        Self { code: CloseCode::GoingAway, reason: "the server is going away; come back" }
-    }
-}
-
-/// Loads a document, or starts a new one. It may have to wait for a place, where others take long: one that was slow before it
-/// is read, one that is only large before it is merged.
-pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Result<Opened, OpenRefusal> {
+/// Loads a document, or starts a new one.
+pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Result<Opened, Discard> {
     let started = shared.clock.now();
     let fail = |error: &(dyn std::error::Error + 'static)| {
         shared.metrics.document_load_failures.add(1);
@@ -41,25 +40,16 @@ pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Resul
             error,
             "the document could not be loaded; it is refused, not created anew"
         );
-        OpenRefusal { code: CloseCode::StorageUnavailable, reason: "the document cannot be loaded now; try again" }
+        Discard { code: CloseCode::StorageUnavailable, reason: "the document cannot be loaded now; try again" }
     };
     let was_slow = shared.slow_rooms.remembers(document);
-    let _turn = shared.slow_rooms.place(if was_slow { Weight::Slow } else { Weight::Light }).await?;
-    let new_lineage = LineageId(rand::random());
-    let stored = read(shared, document, new_lineage).await.map_err(|error| fail(&error))?;
-    let is_heavy = stored.is_heavy();
-    let _place = shared.slow_rooms.place(if is_heavy && !was_slow { Weight::Heavy } else { Weight::Light }).await?;
-    let (config, clock) = (shared.config.room.clone(), shared.clock);
-    let work = tokio::task::spawn_blocking(move || {
-        let before = clock.thread_busy();
-        let opened = Room::open(config, stored);
-        (opened, clock.thread_busy().saturating_sub(before))
-    });
-    let (opened, busy) = work.await.map_err(|error| fail(&error))?;
-    let is_slow = is_heavy && shared.slow_rooms.note(document, busy, shared.clock.now());
-    if !is_slow {
-        shared.slow_rooms.forget(document);
-    }
+    let config = shared.config.room.clone();
+    let open = move |stored| Room::open(config, stored);
+    let outcome = read(shared, document, LineageId(rand::random()), was_slow, open).await;
+    let (opened, is_slow) = outcome.map_err(|unread| match unread {
+        Unread::ShuttingDown(shutting_down) => shutting_down.into(),
+        failed => fail(&failed),
+    })?;
     let (room, set_aside) = opened.map_err(|error| fail(&error))?;
     record_set_aside(shared, &set_aside);
     shared.metrics.documents_loaded.add(1);
@@ -70,21 +60,38 @@ pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Resul
     Ok(Opened { room, slowness })
 }
 
-/// What the store knows of a document; `new_lineage` is for one that it does not know.
-pub(crate) async fn read(
+/// Reads a document and gives it to `work`, which merges it; `new_lineage` is for one that the store does not know. It may have
+/// to wait for a place, where others take long: one that `was_slow` before it is read, one that is only large before it is
+/// merged. Returns, too, whether it was slow now, which is noted.
+pub(crate) async fn read<T: Send + 'static>(
     shared: &Arc<Shared>,
     document: &DocumentName,
     new_lineage: LineageId,
-) -> Result<StoredState, StoreError> {
+    was_slow: bool,
+    work: impl FnOnce(StoredState) -> T + Send + 'static,
+) -> Result<(T, bool), Unread> {
+    let place = async |weight| shared.slow_rooms.place(weight).await.map_err(Unread::ShuttingDown);
+    let _turn = place(if was_slow { Weight::Slow } else { Weight::Light }).await?;
     let (reading, name) = (Arc::clone(shared), document.clone());
     let load = move || reading.store.load(&name).inspect_err(|error| reading.note_store_error(error));
-    let loaded = tokio::task::spawn_blocking(load).await;
-    let stored =
-        loaded.unwrap_or_else(|panic| Err(StoreError::Io { source: Arc::new(std::io::Error::other(panic)) }))?;
-    Ok(match stored {
+    let stored = match tokio::task::spawn_blocking(load).await?? {
         Some(stored) => from_stored(shared, document, stored),
         None => StoredState::none(new_lineage),
-    })
+    };
+    let is_heavy = stored.is_heavy();
+    let _place = place(if is_heavy && !was_slow { Weight::Heavy } else { Weight::Light }).await?;
+    let clock = shared.clock;
+    let work = tokio::task::spawn_blocking(move || {
+        let before = clock.thread_busy();
+        let outcome = work(stored);
+        (outcome, clock.thread_busy().saturating_sub(before))
+    });
+    let (outcome, busy) = work.await?;
+    let is_slow = is_heavy && shared.slow_rooms.note(document, busy, shared.clock.now());
+    if !is_slow {
+        shared.slow_rooms.forget(document);
+    }
+    Ok((outcome, is_slow))
 }
 
 fn from_stored(shared: &Shared, document: &DocumentName, stored: StoredDocument) -> StoredState {

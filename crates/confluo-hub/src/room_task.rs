@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::{
     committer::{CommitFailed, flushed},
+    discard::{Discard, FAULT, STORAGE_UNAVAILABLE},
     gate::{ExpulsionFlag, GateHold},
     hub::Shared,
     mailbox::Mail,
@@ -20,7 +21,7 @@ use crate::{
     metrics::Limit,
     opening::{Opened, load, read, record_set_aside},
     outbox::Outbox,
-    slow_rooms::{ShuttingDown, Slowness, Weight},
+    slow_rooms::{Slowness, Weight},
     snapshots::Snapshots,
 };
 
@@ -107,25 +108,6 @@ struct RoomTask {
 struct Writer {
     outbox: Arc<Outbox>,
     gate: Option<Arc<GateHold>>,
-}
-
-/// The room cannot go on.
-struct Discard {
-    code: CloseCode,
-    reason: &'static str,
-}
-
-const STORAGE_UNAVAILABLE: Discard = Discard {
-    code: CloseCode::StorageUnavailable,
-    reason: "edits cannot be made durable now; what you did is kept by you and sent again",
-};
-const FAULT: Discard = Discard { code: CloseCode::InternalError, reason: "the room was closed by a fault; try again" };
-
-impl From<ShuttingDown> for Discard {
-    /// What was not merged was not acknowledged either, so that who sent it brings it again.
-    fn from(_: ShuttingDown) -> Self {
-        Self { code: CloseCode::GoingAway, reason: "the server is going away; come back" }
-    }
 }
 
 impl RoomTask {
@@ -356,13 +338,21 @@ impl RoomTask {
 
     async fn rebuild(&mut self) -> Result<(), Discard> {
         tracing::error!("the document broke in memory and is loaded again from disk");
-        let lineage: LineageId = self.room.as_deref().ok_or(FAULT)?.lineage();
-        let is_slow = self.slowness.is_slow(self.shared.clock.now());
-        let weight = if is_slow { Weight::Slow } else { Weight::Heavy };
-        let _place = self.shared.slow_rooms.place(weight).await?;
-        let stored = read(&self.shared, &self.document, lineage).await.map_err(|_| STORAGE_UNAVAILABLE)?;
-        let set_aside = self.off_thread(move |room| room.rebuild(stored)).await?.map_err(|_| FAULT)?;
-        record_set_aside(&self.shared, &set_aside);
+        let mut room = self.room.take().ok_or(FAULT)?;
+        let lineage: LineageId = room.lineage();
+        let slow_rooms = &self.shared.slow_rooms;
+        let was_slow = self.slowness.is_slow(self.shared.clock.now()) || slow_rooms.remembers(&self.document);
+        let rebuild = move |stored| {
+            let set_aside = room.rebuild(stored);
+            (room, set_aside)
+        };
+        let read = read(&self.shared, &self.document, lineage, was_slow, rebuild).await;
+        let ((room, set_aside), is_slow) = read?;
+        self.room = Some(room);
+        if is_slow {
+            self.slowness = Slowness::SinceOpening;
+        }
+        record_set_aside(&self.shared, &set_aside.map_err(|_| FAULT)?);
         Ok(())
     }
 
