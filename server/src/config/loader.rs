@@ -85,7 +85,7 @@ impl Layers {
         let mut origins = HashMap::new();
         let mut wrong = Vec::new();
         let schema = serde_json::to_value(Config::default()).expect("a configuration is plain data");
-        take_unknown(&mut tree, &schema, "", &mut origins, &mut wrong);
+        take_unusable(&mut tree, &schema, "", &mut origins, &mut wrong);
         wrong.sort_by(|a, b| a.setting.cmp(&b.setting));
         let known = Layered::builder().add_source(Tree(tree)).build().map_err(unreadable)?;
         let mut config = read_values(known, &origins, &mut wrong)?;
@@ -169,8 +169,8 @@ impl Source for Tree {
 }
 
 /// Notes each setting's origin, and takes out each setting that `schema` (the defaults, every key present) does not have,
-/// so that the values of all others can be looked at.
-fn take_unknown(
+/// so that the values of all others can be looked at; so is a fraction, where the layering crate would round it.
+fn take_unusable(
     tree: &mut Map<String, Value>,
     schema: &Json,
     section: &str,
@@ -185,10 +185,14 @@ fn take_unknown(
                 problems.push(unknown(&setting, key, origin.or_else(|| first_origin(value, &setting)), schema));
                 return false;
             }
+            (Some(Json::Number(default)), ValueKind::Float(fraction)) if !default.is_f64() => {
+                problems.push(wrong(&setting, origin, &format!("{fraction} is not allowed; expected a whole number")));
+                return false;
+            }
             // A table whose keys are the operator's own, such as grants.
             (Some(Json::Object(free)), ValueKind::Table(_)) if free.is_empty() => {}
             (Some(known @ Json::Object(_)), ValueKind::Table(table)) => {
-                take_unknown(table, known, &setting, origins, problems);
+                take_unusable(table, known, &setting, origins, problems);
             }
             (Some(_), _) => {
                 if let Some(origin) = origin {
@@ -271,15 +275,18 @@ fn wrong_value(error: ConfigError, origins: &HashMap<String, String>) -> Problem
         other => (None, other.to_string()),
     };
     let setting = setting.unwrap_or_else(|| "configuration".to_owned());
+    let origin = origins.get(&setting).cloned();
+    wrong(&setting, origin, &message)
+}
+
+fn wrong(setting: &str, origin: Option<String>, message: &str) -> Problem {
     let form = if message.contains("duration") {
         "; write a number and a unit, such as \"500 ms\", \"30 s\" or \"5 min\""
     } else {
         ""
     };
-    let allowed = allowed(&setting).map(|allowed| format!("; allowed is {allowed}")).unwrap_or_default();
-    let message = message + form + &allowed;
-    let origin = origins.get(&setting).cloned();
-    Problem { setting, origin, message }
+    let allowed = allowed(setting).map(|allowed| format!("; allowed is {allowed}")).unwrap_or_default();
+    Problem { setting: setting.to_owned(), origin, message: format!("{message}{form}{allowed}") }
 }
 
 /// What is allowed for a setting that is a number, a size or a duration: the end of its comment in the defaults.

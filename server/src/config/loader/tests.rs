@@ -75,6 +75,10 @@ fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
         ("[rooms]\nlinger = \"soon\"", ["rooms.linger (from /confluo.toml)", "such as \"500 ms\""]),
         ("[rooms]\nlinger = -3", ["rooms.linger (from /confluo.toml)", "allowed is 0 s to 1 day"]),
         (
+            "[rooms]\nmailbox_messages = 1.5",
+            ["rooms.mailbox_messages (from /confluo.toml): 1.5 is not allowed", "allowed is 1 to 1000000"],
+        ),
+        (
             "[rooms]\nmailbox_messages = \"many\"",
             ["rooms.mailbox_messages (from /confluo.toml)", "allowed is 1 to 1000000"],
         ),
