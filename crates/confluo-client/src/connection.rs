@@ -71,6 +71,11 @@ impl Connection {
         self.outbound.len()
     }
 
+    /// A number that changes whenever the server is heard, if it is with a ping or a part of a message.
+    pub(crate) fn activity(&self) -> u32 {
+        self.socket.activity()
+    }
+
     /// Sends what waits while listening. Yields the next message, or `None` when all that waited has been sent.
     /// Dropping the future loses nothing.
     pub(crate) async fn exchange(&mut self) -> Result<Option<Bytes>, ConnectionError> {

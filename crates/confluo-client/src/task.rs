@@ -140,13 +140,12 @@ impl Task {
         let mut renewal = interval(self.config.awareness_renewal);
         let mut tick = interval(TICK);
         let mut silence = pin!(time::sleep(self.config.silence_timeout));
-        let mut heard_since = false;
+        let mut activity = connection.activity();
         loop {
             let room_for_more = connection.queued() < self.config.outbound_capacity;
             tokio::select! {
                 biased;
                 frame = connection.exchange() => {
-                    heard_since = true;
                     let heard = match frame.and_then(|frame| match frame {
                         Some(frame) => self.replica.receive(&frame),
                         None => Ok(Heard::default()),
@@ -175,7 +174,8 @@ impl Task {
                 }
                 () = &mut silence => {
                     // One timer looks back over the whole interval, so that a busy connection does not reset it per frame.
-                    if !std::mem::take(&mut heard_since) {
+                    let before = std::mem::replace(&mut activity, connection.activity());
+                    if before == activity {
                         return Ok(ConnectionError::Silence);
                     }
                     silence.set(time::sleep(self.config.silence_timeout));

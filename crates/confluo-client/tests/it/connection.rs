@@ -143,6 +143,20 @@ async fn a_silent_connection_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_silent_connection_is_given_up_by_who_goes_on_sending() {
+    let peer = Peer::bind().await;
+    let mut config = peer.config();
+    config.silence_timeout = Duration::from_millis(100);
+    config.awareness_renewal = Duration::from_millis(5);
+    let client = Client::connect(config);
+    client.set_awareness(Some("{}".to_owned())).await.unwrap();
+    let mut silent = peer.accept().await;
+    silent.receive_until(|message| matches!(message, Message::Awareness(_)).then_some(())).await;
+    let _again = peer.accept().await;
+    client.close().await;
+}
+
+#[tokio::test]
 async fn fr2_a_server_may_pack_messages_and_break_the_protocol() {
     let peer = Peer::bind().await;
     let client = Client::connect(peer.config());
