@@ -32,7 +32,7 @@ use smallvec::SmallVec;
 
 use crate::{ClientId, Reader, UpdateV1, varint::MAX_SAFE_INTEGER};
 use error::Fault;
-use walk::{References, walk_struct};
+use walk::{References, StructKind, walk_struct};
 
 /// The first clock that is refused. yrs computes with clocks as signed 32-bit numbers, and in encoding V2 with twice
 /// their difference; a client would have to type for years to come here.
@@ -72,6 +72,8 @@ pub struct CheckedUpdate {
     runs: SmallVec<[ClockRange; 2]>,
     cuts: SmallVec<[Cut; 2]>,
     references: References,
+    /// Its subdocuments' ids.
+    subdocuments: Vec<(ClientId, u32)>,
     deletes: SmallVec<[ClockRange; 2]>,
     /// Where the delete set starts.
     deletes_offset: usize,
@@ -121,6 +123,11 @@ impl CheckedUpdate {
         &self.deletes
     }
 
+    /// The ids of the items that are subdocuments.
+    pub fn subdocuments(&self) -> &[(ClientId, u32)] {
+        &self.subdocuments
+    }
+
     /// The index after the last run of the section at `index`.
     fn runs_end(&self, index: usize) -> usize {
         self.sections.get(index + 1).map_or(self.runs.len(), |next| next.first_run)
@@ -131,6 +138,16 @@ impl CheckedUpdate {
 ///
 /// What is remembered of it takes a small multiple of its size, and nothing on the heap for an ordinary edit.
 pub fn check_update(update: UpdateV1, limits: &UpdateLimits) -> Result<CheckedUpdate, UpdateError> {
+    let checked = check_own(update, limits)?;
+    let clients = checked.sections.iter().map(|section| section.client);
+    // yrs makes a table of them before it looks at what they bring.
+    let spread = IdSpread::default().add(clients.clone(), clients);
+    spread.map_err(|crowded| Fault::from(Malformed::from(crowded)).at(checked.deletes_offset))?;
+    Ok(checked)
+}
+
+/// The same for what comes from the server's own store or document: whether its client ids crowd was asked when they came.
+pub fn check_own(update: UpdateV1, limits: &UpdateLimits) -> Result<CheckedUpdate, UpdateError> {
     let mut checked = CheckedUpdate {
         update: UpdateV1(bytes::Bytes::new()),
         limits: *limits,
@@ -138,6 +155,7 @@ pub fn check_update(update: UpdateV1, limits: &UpdateLimits) -> Result<CheckedUp
         runs: SmallVec::new(),
         cuts: SmallVec::new(),
         references: References::default(),
+        subdocuments: Vec::new(),
         deletes: SmallVec::new(),
         deletes_offset: 0,
     };
@@ -155,9 +173,7 @@ impl CheckedUpdate {
             self.read_section(reader)?;
         }
         let clients = self.sections.iter().map(|section| section.client);
-        refuse_duplicates(clients.clone())?;
-        // yrs makes a table of them before it looks at what they bring.
-        IdSpread::default().add(clients.clone(), clients).map_err(Malformed::from)?;
+        refuse_duplicates(clients)?;
         self.deletes_offset = reader.position();
         read_deletes(reader, &mut self.deletes)?;
         if !reader.is_empty() {
@@ -185,8 +201,11 @@ impl CheckedUpdate {
         for _ in 0..structs {
             let walked = walk_struct(reader, client, clock, self.limits, &mut self.references)?;
             let next = clock_after(clock, walked.length)?;
+            if walked.kind == StructKind::Subdocument {
+                self.subdocuments.push((client, clock));
+            }
             end = Cut { structs: end.structs + 1, offset: reader.position() };
-            if walked.is_skip {
+            if walked.is_skip() {
                 run_goes_on = false;
             } else if let (true, Some(run), Some(cut)) = (run_goes_on, self.runs.last_mut(), self.cuts.last_mut()) {
                 run.end = next;

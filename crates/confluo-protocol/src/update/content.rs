@@ -11,7 +11,7 @@ const CONTENT_EMBED: u8 = 5;
 const CONTENT_FORMAT: u8 = 6;
 pub(super) const CONTENT_TYPE: u8 = 7;
 pub(super) const CONTENT_ANY: u8 = 8;
-const CONTENT_DOC: u8 = 9;
+pub(super) const CONTENT_DOC: u8 = 9;
 pub(super) const CONTENT_MOVE: u8 = 11;
 
 /// Reads an item's content and returns its length in clocks.

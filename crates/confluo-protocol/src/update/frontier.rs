@@ -82,7 +82,7 @@ impl Frontier<'_> {
             let Ok(walked) = walk_struct(&mut reader, section.client, clock, self.checked.limits, &mut referred) else {
                 return;
             };
-            if !walked.is_skip
+            if !walked.is_skip()
                 && let Some(waits_for) = self.missing(index, clock, &referred, clocks)
             {
                 self.walks[index].reach.stop = Some(Stop { clock, waits_for, is_held: false });
@@ -92,7 +92,7 @@ impl Frontier<'_> {
             let walk = &mut self.walks[index];
             walk.clock = clock + walked.length as u32;
             walk.next = Cut { structs: walk.next.structs + 1, offset: reader.position() };
-            if !walked.is_skip {
+            if !walked.is_skip() {
                 walk.reach.cut = walk.next;
                 walk.reach.reached = walk.reach.reached.max(walk.clock);
             }

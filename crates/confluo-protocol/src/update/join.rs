@@ -155,7 +155,7 @@ impl<'a> Joiner<'a> {
         let kind = info & KIND_MASK;
         if !matches!(kind, CONTENT_STRING | CONTENT_ANY) || info & HAS_PARENT_SUB != 0 {
             let walked = walk_struct(reader, client, clock, UpdateLimits::default(), &mut References::default())?;
-            self.has_skipped |= walked.is_skip;
+            self.has_skipped |= walked.is_skip();
             self.end_run();
             self.write(between(start, reader)?);
             return clock_after(clock, walked.length);

@@ -8,9 +8,9 @@ use crate::ClientId;
 
 /// So few ids never crowd.
 const FEW_IDS: usize = 256;
-/// How much more than random ids they may crowd. Random ones stay below 1.1 times once there are some thousands.
-const MOST_CROWDING: u64 = 2;
-/// In classes so small that an id costs nobody anything.
+/// How many looks more than random ids they may cost, for each id.
+const MOST_LOOKS_MORE: u64 = 2;
+/// In classes so small that an id costs nobody anything. Of random ids nearly all are.
 const SMALL_CLASS: u32 = 4;
 
 /// Too many client ids end in the same bits.
@@ -25,7 +25,9 @@ pub struct CrowdedIds;
 pub struct IdSpread {
     /// As many as there are ids, rounded up to a power of two.
     classes: Vec<u32>,
-    /// The sum of the squares of their sizes: to look up each id, that many are passed, or half of it.
+    /// The sum of the squares of the sizes of those that are not small: to look up each id in them, that many are passed, or half
+    /// of it. It never grows by an id in a small class, nor when there are more classes, so that what came bit by bit is not
+    /// refused as a whole.
     squares: u64,
 }
 
@@ -47,7 +49,7 @@ impl IdSpread {
             self.count(new.clone());
         }
         // Nobody answers for how those crowd that are there already.
-        if self.squares <= self.most_squares(ids as u64) || new.clone().all(|id| *self.class(id) <= SMALL_CLASS) {
+        if self.squares <= most_squares(ids as u64) || new.clone().all(|id| *self.class(id) <= SMALL_CLASS) {
             return Ok(());
         }
         self.remove(new);
@@ -61,18 +63,20 @@ impl IdSpread {
         }
         for id in ids {
             let class = self.class(id);
+            let before = square(*class);
             *class -= 1;
-            let size = u64::from(*class);
-            self.squares -= 2 * size + 1;
+            let after = square(*class);
+            self.squares -= before - after;
         }
     }
 
     fn count(&mut self, ids: impl Iterator<Item = ClientId>) {
         for id in ids {
             let class = self.class(id);
-            let size = u64::from(*class);
+            let before = square(*class);
             *class += 1;
-            self.squares += 2 * size + 1;
+            let after = square(*class);
+            self.squares += after - before;
         }
     }
 
@@ -80,12 +84,15 @@ impl IdSpread {
         let class = id % self.classes.len() as u64;
         &mut self.classes[class as usize]
     }
+}
 
-    /// The sum for random ids, times what they may crowd more.
-    fn most_squares(&self, ids: u64) -> u64 {
-        let random = ids + ids * ids / self.classes.len() as u64;
-        MOST_CROWDING * random + (FEW_IDS * FEW_IDS) as u64
-    }
+fn square(class: u32) -> u64 {
+    if class <= SMALL_CLASS { 0 } else { u64::from(class) * u64::from(class) }
+}
+
+/// Grows with the ids.
+fn most_squares(ids: u64) -> u64 {
+    MOST_LOOKS_MORE * ids + (FEW_IDS * FEW_IDS) as u64
 }
 
 #[cfg(test)]
@@ -154,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn sy21_a_document_that_came_id_by_id_is_not_refused_as_a_whole() {
+        let mut ids = Ids::default();
+        ids.add(crowd(1..257)).unwrap();
+        for id in crowd(257..260).chain(random(2_000)).chain(crowd(260..600)) {
+            let _ = ids.add(std::iter::once(id));
+            let whole = ids.1.iter().copied();
+            assert_eq!(IdSpread::default().add(whole.clone(), whole), Ok(()), "of {} ids", ids.1.len());
+        }
+        assert!(ids.1.len() > 2_256, "most were taken: {}", ids.1.len());
+    }
+
+    #[test]
     fn sy21_what_is_refused_or_taken_out_leaves_no_trace() {
         let mut ids = Ids::default();
         ids.add(1..257).unwrap();
@@ -163,7 +182,7 @@ mod tests {
             ids.0.remove(crowd(1..257));
             ids.1.truncate(256);
         }
-        assert_eq!(ids.0.squares, 256);
+        assert_eq!(ids.0.squares, 0);
         assert_eq!(ids.0.classes.iter().sum::<u32>(), 256);
     }
 }

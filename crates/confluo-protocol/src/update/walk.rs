@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{
     Fault, Malformed, UpdateLimits,
-    content::{CONTENT_MOVE, CONTENT_TYPE, walk_content},
+    content::{CONTENT_DOC, CONTENT_MOVE, CONTENT_TYPE, walk_content},
     read_client, read_clock,
 };
 use crate::{ClientId, DecodeError, Reader};
@@ -20,11 +20,25 @@ pub(super) const HAS_PARENT_SUB: u8 = 0b0010_0000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Walked {
     pub(super) length: u64,
-    pub(super) is_skip: bool,
-    /// Whether it is a shared type, which may have children.
-    pub(super) is_type: bool,
-    /// Whether nothing is left of it but its clocks.
-    pub(super) is_collected: bool,
+    pub(super) kind: StructKind,
+}
+
+impl Walked {
+    pub(super) fn is_skip(self) -> bool {
+        self.kind == StructKind::Skip
+    }
+}
+
+/// What a struct is, as far as anybody asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StructKind {
+    Skip,
+    /// Nothing is left of it but its clocks.
+    Collected,
+    /// A shared type, which may have children.
+    Type,
+    Subdocument,
+    Other,
 }
 
 /// What a struct's reference says of the struct.
@@ -56,8 +70,7 @@ pub(super) fn walk_struct(
 ) -> Result<Walked, Fault> {
     let info = reader.read_u8()?;
     let kind = info & KIND_MASK;
-    let is_skip = kind == KIND_SKIP;
-    let length = if is_skip || kind == KIND_GC {
+    let length = if kind == KIND_SKIP || kind == KIND_GC {
         // yjs ignores flags here, yrs takes such a struct for an item.
         if info != kind {
             return Err(Malformed::InvalidFlags(info).into());
@@ -73,7 +86,14 @@ pub(super) fn walk_struct(
     if length == 0 {
         return Err(Malformed::EmptyStruct.into());
     }
-    Ok(Walked { length, is_skip, is_type: kind == CONTENT_TYPE, is_collected: kind == KIND_GC })
+    let kind = match kind {
+        KIND_SKIP => StructKind::Skip,
+        KIND_GC => StructKind::Collected,
+        CONTENT_TYPE => StructKind::Type,
+        CONTENT_DOC => StructKind::Subdocument,
+        _ => StructKind::Other,
+    };
+    Ok(Walked { length, kind })
 }
 
 /// Reads where an item belongs. Only an item without origins names its parent: others take their neighbour's, and then

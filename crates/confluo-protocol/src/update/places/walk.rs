@@ -12,7 +12,7 @@ use crate::{
     ClientId, Reader,
     update::{
         CheckedUpdate,
-        walk::{ForeignReferences, Relation, walk_struct},
+        walk::{ForeignReferences, Relation, StructKind, walk_struct},
     },
 };
 
@@ -95,7 +95,7 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
                 break;
             }
             let known = self.places.end(client);
-            if !walked.is_skip && end > known {
+            if !walked.is_skip() && end > known {
                 if let Some(awaited) = self.awaited(client, &links) {
                     self.waiting.entry(awaited).or_default().push(index);
                     break;
@@ -106,7 +106,7 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
                     .flatten()
                     .map(|link| self.places.level(link.client, link.clock) + u16::from(link.is(Relation::Parent)));
                 let level = level.max().unwrap_or(0).min(MAX_TYPE_NESTING);
-                if walked.is_type && level >= MAX_TYPE_NESTING {
+                if walked.kind == StructKind::Type && level >= MAX_TYPE_NESTING {
                     return Err(NestedTooDeep);
                 }
                 // Of a struct that is known in part, the rest follows on the part that is.
@@ -117,7 +117,7 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
                     self.crossings.0 |= self.places.are_crossed(left, right);
                 }
                 let begins = match origin {
-                    _ if walked.is_collected => Start::Nowhere,
+                    _ if walked.kind == StructKind::Collected => Start::Nowhere,
                     Some((of, clock)) if of == client && clock + 1 == start => Start::RightOfLast,
                     _ => Start::Elsewhere,
                 };
