@@ -4,23 +4,31 @@
 //! while unwinding aborts the process; so the transaction lives *outside* the guard and is leaked, with its document.
 //! What is on disk is intact, and the room is rebuilt from it.
 
+mod clocks;
+mod load;
+mod subdocuments;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::BTreeMap,
     mem::ManuallyDrop,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use confluo_protocol::{
-    ClientId, StateVectorV1, UpdateV1, Writer, join_neighbours, join_updates,
+    ClientId, StateVectorV1, UpdateV1, join_neighbours, join_updates,
     update::{
-        Admission, CheckedUpdate, ClockRange, Clocks, CrowdedIds, IdSpread, ItemPlaces, Misplaced, NestedTooDeep,
-        UpdateLimits, check_update, with_stack_for,
+        Admission, CheckedUpdate, ClockRange, Clocks as _, CrowdedIds, IdSpread, ItemPlaces, Misplaced, NestedTooDeep,
+        UpdateLimits, check_own, with_stack_for,
     },
 };
 use yrs::{
     ClientID, Doc, Options, ReadTxn, StateVector, Transact, TransactionMut, Update, WriteTxn, updates::decoder::Decode,
 };
+
+use clocks::{Held, KnownClocks, encode_state_vector};
+use subdocuments::forget_subdocuments;
 
 /// yrs panicked or refused what passed our checks. The document in memory is lost; the one on disk is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,48 +50,13 @@ pub(crate) struct Document {
     /// Of the ids in `clocks`.
     spread: IdSpread,
     places: ItemPlaces,
+    /// The ids of its subdocuments, of some that were deleted since as well.
+    subdocuments: Vec<(ClientId, u32)>,
     lost_content: bool,
     /// What was in memory is lost: nothing is read from here, or applied, until the document is loaded again.
     is_broken: bool,
     #[cfg(test)]
     pub(crate) fails_next: bool,
-}
-
-/// The next clock of each client, mirrored so that admission needs no transaction.
-///
-/// Sorted, not hashed: clients choose their ids, and a hash that they cannot turn against us costs more than a look into a
-/// small tree.
-#[derive(Debug, Default)]
-pub(crate) struct KnownClocks(BTreeMap<ClientId, u32>);
-
-impl Clocks for KnownClocks {
-    fn clock(&mut self, client: ClientId) -> u32 {
-        self.0.get(&client).copied().unwrap_or(0)
-    }
-
-    fn advance(&mut self, client: ClientId, to: u32) {
-        self.0.insert(client, to);
-    }
-}
-
-/// The clocks, as one sender meets them.
-struct Held<'a, F> {
-    clocks: &'a mut KnownClocks,
-    is_held: F,
-}
-
-impl<F: Fn(ClientId) -> bool> Clocks for Held<'_, F> {
-    fn clock(&mut self, client: ClientId) -> u32 {
-        self.clocks.clock(client)
-    }
-
-    fn advance(&mut self, client: ClientId, to: u32) {
-        self.clocks.advance(client, to);
-    }
-
-    fn is_held(&mut self, client: ClientId) -> bool {
-        (self.is_held)(client)
-    }
 }
 
 impl Document {
@@ -95,6 +68,7 @@ impl Document {
             clocks: KnownClocks::default(),
             spread: IdSpread::default(),
             places: ItemPlaces::default(),
+            subdocuments: Vec::new(),
             lost_content: false,
             is_broken: false,
             #[cfg(test)]
@@ -123,14 +97,14 @@ impl Document {
             let placed = self.places.take(update, |client| self.clocks.clock(client));
             placed.inspect_err(|_| self.spread.remove(new_ids(&admission)))
         });
-        self.admit_if(placed, admission)
+        self.admit_if(placed, admission, update)
     }
 
     /// The same for a document that comes from elsewhere: it is as it is there.
     pub(crate) fn admit_import(&mut self, update: &CheckedUpdate) -> Result<Admission, NestedTooDeep> {
         let admission = update.admit(&mut self.clocks);
         let placed = self.places.load(update, |client| self.clocks.clock(client));
-        self.admit_if(placed, admission)
+        self.admit_if(placed, admission, update)
     }
 
     fn note_new_ids(&mut self, admission: &Admission) -> Result<(), CrowdedIds> {
@@ -140,8 +114,18 @@ impl Document {
         self.spread.add(new_ids(admission), self.clocks.0.keys().copied())
     }
 
-    fn admit_if<E>(&mut self, placed: Result<(), E>, admission: Admission) -> Result<Admission, E> {
-        if placed.is_err() {
+    fn admit_if<E>(
+        &mut self,
+        placed: Result<(), E>,
+        admission: Admission,
+        update: &CheckedUpdate,
+    ) -> Result<Admission, E> {
+        if placed.is_ok() {
+            let is_new = |(client, clock): &(ClientId, u32)| {
+                admission.structs.iter().any(|new| new.client == *client && (new.start..new.end).contains(clock))
+            };
+            self.subdocuments.extend(update.subdocuments().iter().filter(|id| is_new(id)));
+        } else {
             // Ascending, so the last to be undone is where the client stood.
             for range in admission.structs.iter().rev() {
                 self.clocks.0.insert(range.client, range.start);
@@ -158,10 +142,11 @@ impl Document {
 
     /// Forgets what is known of places but for what `state`, the whole document, tells of them.
     pub(crate) fn read_places(&mut self, state: UpdateV1) {
-        self.places = ItemPlaces::default();
-        if let Ok(checked) = check_update(state, &UpdateLimits::default()) {
-            // What nests too deep was never admitted, nor loaded.
-            let _ = self.places.load(&checked, |_| u32::MAX);
+        let Ok(checked) = check_own(state, &UpdateLimits::default()) else { return };
+        let mut places = ItemPlaces::default();
+        // What nests too deep was never admitted, nor loaded.
+        if places.load(&checked, |_| u32::MAX).is_ok() {
+            self.places = places;
         }
     }
 
@@ -189,7 +174,11 @@ impl Document {
         commit: impl FnOnce(&mut TransactionMut<'_>) -> T + Send,
     ) -> Result<(T, bool), Broken> {
         self.refuse_if_broken()?;
-        with_stack_for(updates, || self.merge(updates, commit)).unwrap_or(Err(Broken))
+        match with_stack_for(updates, || self.merge(updates, commit)) {
+            Ok(merged) => merged,
+            // Nobody's fault, and nothing was merged. Whoever called gives up, and the document is loaded again.
+            Err(error) => panic!("the system has no thread for a large merge: {error}"),
+        }
     }
 
     fn merge<T>(
@@ -209,10 +198,14 @@ impl Document {
             if was_pruned {
                 transaction.prune_pending();
             }
+            forget_subdocuments(&mut transaction);
             Ok::<_, Broken>((commit(&mut transaction), was_pruned))
         }));
         let Ok(Ok((outcome, was_pruned))) = outcome else {
-            self.leak();
+            // Where yrs refused and did not panic, it can end what it began.
+            let end = || drop(ManuallyDrop::into_inner(transaction));
+            let has_ended = outcome.is_ok() && catch_unwind(AssertUnwindSafe(end)).is_ok();
+            self.lose(has_ended);
             return Err(Broken);
         };
         // Already committed, so this only releases the document.
@@ -240,7 +233,7 @@ impl Document {
     pub(crate) fn has_deleted(&mut self, ranges: &[ClockRange]) -> Result<bool, Broken> {
         let known = self.clocks_at(&[]);
         let update = UpdateV1(self.encode_diff(&known)?.into());
-        let Ok(checked) = check_update(update, &UpdateLimits::default()) else { return Ok(false) };
+        let Ok(checked) = check_own(update, &UpdateLimits::default()) else { return Ok(false) };
         let mut deleted = checked.delete_ranges().to_vec();
         deleted.sort_unstable();
         Ok(ranges.iter().all(|range| {
@@ -266,7 +259,7 @@ impl Document {
         let doc = &self.doc;
         let seen = catch_unwind(AssertUnwindSafe(|| look(doc)));
         seen.map_err(|_| {
-            self.leak();
+            self.lose(false);
             Broken
         })
     }
@@ -292,9 +285,13 @@ impl Document {
         self.places.retreat(|client| self.clocks.0.get(&client).copied().unwrap_or(0));
     }
 
-    fn leak(&mut self) {
-        let broken = std::mem::replace(self, Self::empty());
-        std::mem::forget(broken.doc);
+    /// Goes on without what was in memory, which is freed only if no panic went through it.
+    fn lose(&mut self, may_free: bool) {
+        if !may_free {
+            self.subdocuments.clear();
+            std::mem::forget(self.doc.clone());
+        }
+        *self = Self::empty();
         self.is_broken = true;
     }
 
@@ -306,51 +303,9 @@ impl Document {
     fn refuse_if_broken(&mut self) -> Result<(), Broken> {
         #[cfg(test)]
         if std::mem::take(&mut self.fails_next) {
-            self.leak();
+            self.lose(false);
         }
         if self.is_broken { Err(Broken) } else { Ok(()) }
-    }
-
-    /// Builds a document from stored updates, oldest first. Those that cannot be applied are left out, and their
-    /// places in `updates` returned. A document that nests too deep is refused whole: what is stored passed
-    /// [`Document::admit`], so it was damaged or comes from elsewhere, and the next deletion would end the process.
-    pub(crate) fn load(updates: &[UpdateV1]) -> Result<(Self, Vec<usize>), NestedTooDeep> {
-        let mut places = ItemPlaces::default();
-        for update in updates {
-            // What yrs wrote and our check does not read, yrs may still read.
-            if let Ok(checked) = check_update(update.clone(), &UpdateLimits::default()) {
-                places.load(&checked, |_| u32::MAX)?;
-            }
-        }
-        let (mut document, refused) = Self::load_checked(updates);
-        document.places = places;
-        document.read_clocks();
-        Ok((document, refused))
-    }
-
-    fn load_checked(updates: &[UpdateV1]) -> (Self, Vec<usize>) {
-        let mut document = Self::empty();
-        if let Ok(was_pruned) = document.restore(updates) {
-            document.lost_content = was_pruned;
-            return (document, Vec::new());
-        }
-        let mut refused: Vec<usize> = Vec::new();
-        let mut document = Self::empty();
-        for (place, update) in updates.iter().enumerate() {
-            if document.restore(std::slice::from_ref(update)).is_err() {
-                refused.push(place);
-                document = Self::empty();
-                let kept: Vec<_> = updates[..place]
-                    .iter()
-                    .enumerate()
-                    .filter(|(kept, _)| !refused.contains(kept))
-                    .map(|(_, update)| update.clone())
-                    .collect();
-                // Each of these was applied before, in this order.
-                let _ = document.restore(&kept);
-            }
-        }
-        (document, refused)
     }
 }
 
@@ -380,15 +335,3 @@ fn deletes_its_own(transaction: &TransactionMut) -> bool {
 fn new_ids(admission: &Admission) -> impl Iterator<Item = ClientId> + Clone {
     admission.structs.iter().filter(|range| range.start == 0).map(|range| range.client)
 }
-
-fn encode_state_vector(clocks: impl ExactSizeIterator<Item = (ClientId, u32)>) -> StateVectorV1 {
-    let mut writer = Writer::with_capacity(2 + clocks.len() * 8);
-    writer.write_var_uint(clocks.len() as u64);
-    for (client, clock) in clocks {
-        writer.write_var_uint(client).write_var_uint(u64::from(clock));
-    }
-    StateVectorV1(writer.finish())
-}
-
-#[cfg(test)]
-mod tests;

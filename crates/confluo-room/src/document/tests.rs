@@ -1,5 +1,9 @@
 //! What stays in memory of what the document does not have.
 
+use std::sync::Arc;
+
+use confluo_protocol::{Writer, check_update};
+
 use super::*;
 
 /// `ab` of client 1, then an item that stands right of itself; and what was collected of many other clients.
@@ -63,4 +67,33 @@ fn what_follows_on_known_structs_stands_where_they_stand() {
     apply(&[&[1, 1, 7, 0, 4, 1, 1, b't', 3, b'a', b'b', b'c', 0]]);
     assert_eq!(apply(&[&elsewhere, &goes_on]), goes_on[..]);
     apply(&[&[0, 1, 7, 1, 0, 5]]);
+}
+
+/// Applies an update that is well formed.
+fn apply(document: &mut Document, update: &[u8]) {
+    let update = UpdateV1(bytes::Bytes::copy_from_slice(update));
+    let checked = check_update(update, &UpdateLimits::default()).expect("well formed");
+    let admission = document.admit(&checked, |_| false).expect("nothing is misplaced");
+    document.apply(&[admission.admitted.expect("nothing is early")], admission.repeats).expect("yrs takes it");
+}
+
+/// A subdocument holds the document that holds it.
+#[test]
+fn a_document_with_a_subdocument_is_freed() {
+    let subdocument = [1, 1, 7, 0, 0x29, 1, 1, b'm', 1, b'k', 1, b'g', 118, 0, 0];
+    let entry = [1, 1, 7, 0, 0x28, 1, 1, b'm', 1, b'k', 1, 126, 0];
+    let token = Arc::new(());
+    for update in [&entry[..], &subdocument] {
+        let mut document = Document::empty();
+        let held = Arc::clone(&token);
+        let observed = document.doc.observe_update_v1("token", move |_, _| drop(Arc::clone(&held)));
+        observed.expect("nobody else holds it");
+        apply(&mut document, update);
+        assert_eq!(Arc::strong_count(&token), 2);
+        let state = UpdateV1(document.encode_state().expect("it is whole").into());
+        drop(document);
+        assert_eq!(Arc::strong_count(&token), 1, "it is still there: {update:?}");
+        let (loaded, _) = Document::load(&[state]).expect("nothing nests");
+        assert_eq!(loaded.subdocuments, if update == subdocument { vec![(7, 0)] } else { Vec::new() });
+    }
 }
