@@ -25,7 +25,7 @@ pub enum Command {
     Config(config::ConfigCommand),
     /// List, show, export, import, delete or verify documents in the data folder of a stopped server
     Doc(doc::Doc),
-    /// Copy a whole store to another engine or folder, or acknowledge what it has lost
+    /// Copy a whole store to another engine or folder, salvage one that does not open, or acknowledge what it has lost
     #[command(subcommand)]
     Store(store::StoreCommand),
     /// Ask a running server whether it is ready; the exit status is 1 if it is not

@@ -1,8 +1,9 @@
-//! What a newcomer reads must be there, be short enough to be read, and know every package; and so must what an operator builds.
+//! What a newcomer reads must be there, lead where it says, be short enough to be read, and know every package; and so must what
+//! an operator builds.
 
 use std::fs;
 
-use crate::root;
+use crate::{root, sources::files};
 
 #[test]
 fn the_map_for_newcomers_names_every_crate_and_stays_short() {
@@ -16,12 +17,35 @@ fn the_map_for_newcomers_names_every_crate_and_stays_short() {
 }
 
 #[test]
-fn links_of_the_readme_lead_somewhere() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    for target in readme.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-        let is_file = !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:");
-        assert!(!is_file || root().join(target).exists(), "README.md links to {target}, which is not there");
+fn links_between_documents_lead_somewhere() {
+    let mut checked = 0;
+    for document in files(&["md"]) {
+        let text = fs::read_to_string(&document).unwrap();
+        let folder = document.parent().unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if path.is_empty() { document.clone() } else { folder.join(path) };
+            let from = document.display();
+            assert!(target.exists(), "{from} links to {link}, which is not there");
+            let is_there = || anchors(&fs::read_to_string(&target).unwrap()).any(|heading| heading == anchor);
+            assert!(anchor.is_empty() || is_there(), "{from} links to {link}, and there is no such heading");
+            checked += 1;
+        }
     }
+    assert!(checked > 50, "only {checked} links were understood");
+}
+
+/// The anchors of a document's headings, as GitHub makes them.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+        kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+    })
 }
 
 #[test]

@@ -108,12 +108,12 @@ export class Server {
 }
 
 function binary(): string {
-  const named = process.env.CONFLUO_BIN ?? process.env.CONFLUO_BINARY
+  const named = process.env.CONFLUO_BINARY
   const found = [named, join(TARGET, 'release/confluo'), join(TARGET, 'debug/confluo')].find(
     (path) => path !== undefined && existsSync(path),
   )
   if (found === undefined) {
-    throw new Error('no server to test: build it (cargo build -p confluo), or name it in CONFLUO_BIN')
+    throw new Error('no server to test: build it (cargo build -p confluo), or name it in CONFLUO_BINARY')
   }
   return found
 }

@@ -17,7 +17,7 @@ export const confluoOnly = { skip: isReference && 'the reference server does not
 const inRepository = (path) => fileURLToPath(new URL(`../../../${path}`, import.meta.url))
 
 export const findBinary = () => {
-  const named = process.env.CONFLUO_BINARY ?? process.env.CONFLUO_BIN
+  const named = process.env.CONFLUO_BINARY
   const places = [named, inRepository('target/release/confluo'), inRepository('target/debug/confluo')]
   const binary = places.find((path) => path && existsSync(path))
   if (!binary) throw new Error('no server to test: build one with `cargo build -p confluo`, or name it in CONFLUO_BINARY')
