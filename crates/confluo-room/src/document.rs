@@ -1,7 +1,7 @@
 //! The one owner of a `yrs::Doc`: every entry into yrs stands behind a guard that survives a panic.
 //!
 //! A panic inside yrs leaves its transaction half done. Dropping that transaction would commit it, and a second panic
-//! while unwinding aborts the process; so the transaction lives *outside* the guard and is leaked, with its document.
+//! while unwinding aborts the process; so the transaction lives *outside* the guard and is abandoned, with its document.
 //! What is on disk is intact, and the room is rebuilt from it.
 
 mod clocks;
@@ -11,9 +11,8 @@ mod subdocuments;
 mod tests;
 
 use std::{
-    mem::ManuallyDrop,
     ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
 use confluo_protocol::{
@@ -188,7 +187,7 @@ impl Document {
     ) -> Result<(T, bool), Broken> {
         // `doc` is a second handle, so that the transaction does not borrow `self`.
         let doc = self.doc.clone();
-        let mut transaction = ManuallyDrop::new(doc.transact_mut());
+        let mut transaction = doc.transact_mut();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             for update in updates {
                 let update = Update::decode_v1(&update.0).map_err(|_| Broken)?;
@@ -202,14 +201,12 @@ impl Document {
             Ok::<_, Broken>((commit(&mut transaction), was_pruned))
         }));
         let Ok(Ok((outcome, was_pruned))) = outcome else {
-            // Where yrs refused and did not panic, it can end what it began.
-            let end = || drop(ManuallyDrop::into_inner(transaction));
-            let has_ended = outcome.is_ok() && catch_unwind(AssertUnwindSafe(end)).is_ok();
-            self.lose(has_ended);
+            abandon(transaction);
+            self.lose();
             return Err(Broken);
         };
         // Already committed, so this only releases the document.
-        drop(ManuallyDrop::into_inner(transaction));
+        drop(transaction);
         if was_pruned {
             self.read_clocks();
         }
@@ -259,7 +256,7 @@ impl Document {
         let doc = &self.doc;
         let seen = catch_unwind(AssertUnwindSafe(|| look(doc)));
         seen.map_err(|_| {
-            self.lose(false);
+            self.lose();
             Broken
         })
     }
@@ -285,12 +282,9 @@ impl Document {
         self.places.retreat(|client| self.clocks.0.get(&client).copied().unwrap_or(0));
     }
 
-    /// Goes on without what was in memory, which is freed only if no panic went through it.
-    fn lose(&mut self, may_free: bool) {
-        if !may_free {
-            self.subdocuments.clear();
-            std::mem::forget(self.doc.clone());
-        }
+    /// Goes on without what was in memory. Nothing in it is looked at any more, so that it stays there if it has subdocuments.
+    fn lose(&mut self) {
+        self.subdocuments.clear();
         *self = Self::empty();
         self.is_broken = true;
     }
@@ -303,10 +297,17 @@ impl Document {
     fn refuse_if_broken(&mut self) -> Result<(), Broken> {
         #[cfg(test)]
         if std::mem::take(&mut self.fails_next) {
-            self.lose(false);
+            self.lose();
         }
         if self.is_broken { Err(Broken) } else { Ok(()) }
     }
+}
+
+/// Frees a transaction of which nobody knows how much is whole. A commit would look at it, and yrs commits whatever is dropped: but
+/// not a second time, after a first attempt that did not come as far as to look at anything.
+fn abandon(mut transaction: TransactionMut<'_>) {
+    transaction.observe_before_observer_calls("abandon", |_| resume_unwind(Box::new(())));
+    drop(catch_unwind(AssertUnwindSafe(|| drop(transaction))));
 }
 
 fn commit_alone(transaction: &mut TransactionMut<'_>) {

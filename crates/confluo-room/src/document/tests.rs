@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use confluo_protocol::{Writer, check_update};
+use yrs::Text;
 
 use super::*;
 
@@ -96,4 +97,18 @@ fn a_document_with_a_subdocument_is_freed() {
         let (loaded, _) = Document::load(&[state]).expect("nothing nests");
         assert_eq!(loaded.subdocuments, if update == subdocument { vec![(7, 0)] } else { Vec::new() });
     }
+}
+
+#[test]
+fn a_transaction_that_broke_is_freed_without_its_commit() {
+    let token = Arc::new(());
+    let held = Arc::clone(&token);
+    let doc = Doc::new();
+    let observed = doc.observe_update_v1("token", move |_, _| panic!("committed with {held:?}"));
+    observed.expect("nobody else holds it");
+    let mut transaction = doc.transact_mut();
+    transaction.get_or_insert_text("note").push(&mut transaction, "half");
+    abandon(transaction);
+    drop(doc);
+    assert_eq!(Arc::strong_count(&token), 1);
 }
