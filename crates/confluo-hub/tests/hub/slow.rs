@@ -18,7 +18,7 @@ use crate::{
     crowd::{hasty, soon},
     stalled::{Gate, Stalled},
     watched::authors_in,
-    wire::{Peer, edit_of, large_edit_of, presence_of},
+    wire::{Peer, breaking_edit_of, edit_of, large_edit_of, presence_of},
 };
 
 /// Who wrote what is stored when a test begins.
@@ -242,6 +242,22 @@ async fn a_document_that_was_slow_to_open_merges_in_turn_from_then_on() {
     assert!(!slow.shown.contains(&2));
     scene.store.release();
     assert!(soon("its turn", slow.wait_shown(2)).await && soon("its turn", has_turn.wait_shown(BEFORE)).await);
+}
+
+#[tokio::test]
+async fn a_document_that_breaks_is_read_again_and_how_long_that_takes_is_noted() {
+    let scene = Scene::new(ALL_ARE_SLOW);
+    let [document] = names(["broken"]);
+    scene.has(&document, large_edit_of(BEFORE));
+    let mut other = scene.enter(&document).await;
+    let mut breaker = scene.enter(&document).await;
+    let slow_steps = scene.hub.metrics().slow_steps.get();
+    assert!(breaker.send(&breaking_edit_of(2, BEFORE)).await);
+    while soon("it is refused", breaker.receive()).await.is_some() {}
+    assert!(other.send(&edit_of(3)).await && soon("others go on", other.wait_shown(3)).await);
+    let noted = scene.hub.metrics().slow_steps.get() - slow_steps;
+    assert_eq!(noted, 3, "the merge that broke it, the reading, and the merge of the other");
+    assert_eq!(scene.stored(&document), BTreeSet::from([BEFORE, 3]));
 }
 
 #[tokio::test]

@@ -114,6 +114,16 @@ pub(crate) fn large_edit_of(client: ClientId) -> Message {
     edit_with(client, &text.finish())
 }
 
+/// What passes every check and yrs refuses to merge: a letter inside the edit of `parent`, which is no type.
+pub(crate) fn breaking_edit_of(client: ClientId, parent: ClientId) -> Message {
+    let mut update = Writer::default();
+    for number in [1, 1, client, 0] {
+        update.write_var_uint(number);
+    }
+    update.write_raw(&[0x04, 0]).write_var_uint(parent).write_raw(&[0, 1, b'x', 0]);
+    Message::Sync(SyncMessage::Update(UpdateV1(update.finish())))
+}
+
 fn edit_with(client: ClientId, value: &[u8]) -> Message {
     let mut update = Writer::default();
     for number in [1, 1, client, 0] {
