@@ -99,6 +99,17 @@ fn a_document_with_a_subdocument_is_freed() {
     }
 }
 
+/// yrs would look at its item after that was freed, which only a tool such as Valgrind sees.
+#[test]
+fn a_subdocument_is_deleted_with_the_map_that_holds_it() {
+    let mut document = Document::empty();
+    apply(&mut document, &[1, 1, 7, 0, 0x27, 1, 1, b'm', 1, b'k', 1, 0]);
+    apply(&mut document, &[1, 1, 7, 1, 0x29, 0, 7, 0, 1, b'd', 1, b'g', 118, 0, 0]);
+    apply(&mut document, &[0, 1, 7, 1, 0, 1]);
+    let state = document.encode_state().expect("it is whole");
+    assert_eq!(state, [1, 2, 7, 0, 0x21, 1, 1, b'm', 1, b'k', 1, 0, 1, 1, 7, 1, 0, 2]);
+}
+
 #[test]
 fn a_transaction_that_broke_is_freed_without_its_commit() {
     let token = Arc::new(());
