@@ -5,7 +5,7 @@ import type {
   ExcalidrawImperativeAPI,
   LibraryItems,
 } from '@excalidraw/excalidraw/types'
-import { type ReactElement, useCallback, useEffect, useRef, useState } from 'react'
+import { type ReactElement, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
 import type { Awareness } from 'y-protocols/awareness'
 import type { BoardPointer, BoardView } from '../model/presence.ts'
 import type { Space, StoredFile } from '../model/space.ts'
@@ -72,6 +72,9 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
       latest.current.onBoard(null)
     }
   }, [api, isReady, space, awareness])
+
+  // Before the space closes its document, which it does in an effect that ends earlier than the one above.
+  useLayoutEffect(() => () => binding.current?.writeNow(), [])
 
   useEffect(() => {
     if (binding.current !== null) binding.current.readOnly = !isEditable

@@ -178,6 +178,28 @@ test('what is painted while somebody drags it stays painted, and is where it was
   }
 })
 
+test('what is deleted from the whiteboard just before the space is left is deleted for everybody', async ({ server, arrive }) => {
+  const space = newSpace()
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  for (const person of [ada, ben]) await person.open(`${server.url}/s/${space}`)
+  await ada.draw('rectangle', -120, -120, -20, -40)
+  await expect.poll(() => ben.countElements(space)).toBe(1)
+  await ada.isSaved()
+
+  await ada.useBoard()
+  await ada.page.keyboard.press('Control+a')
+  // From within the page, because the edit waits for a few frames only.
+  await ada.page.evaluate(() => {
+    const leave = (): void => document.querySelector<HTMLElement>('.home-link')?.click()
+    window.addEventListener('keydown', () => requestAnimationFrame(leave), { once: true, capture: true })
+  })
+  await ada.page.keyboard.press('Delete')
+  await ada.page.getByRole('link', { name: space }).click()
+  await ada.canWork()
+  await ada.isSaved()
+  for (const person of [ada, ben]) await expect.poll(() => person.countElements(space)).toBe(0)
+})
+
 test('the control: when updates are lost on the way, nobody sees the other’s', async ({ network, arrive }) => {
   const space = newSpace()
   const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
