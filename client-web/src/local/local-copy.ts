@@ -20,11 +20,19 @@ export interface LocalCopy {
   close(): Promise<void>
 }
 
-/** Loads the local copy into `doc`; null when this browser keeps none (storage is off, or a private window). */
-export async function openLocalCopy(name: string, doc: Y.Doc): Promise<LocalCopy | null> {
+/**
+ * Loads the local copy into `doc`; null when this browser keeps none (storage is off, or a private window).
+ * `onDiscarded` is called when another tab has deleted it.
+ */
+export async function openLocalCopy(
+  name: string,
+  doc: Y.Doc,
+  onDiscarded: () => void,
+): Promise<LocalCopy | null> {
   if (!(await canStore())) return null
   const store = new IndexeddbPersistence(`confluo/${name}`, doc)
   await store.whenSynced
+  store.db?.addEventListener('versionchange', onDiscarded)
   const [lineage, unsaved] = await Promise.all([store.get(LINEAGE), store.get(UNSAVED)])
   let timer: ReturnType<typeof setTimeout> | null = null
   let latest = typeof unsaved === 'number' ? unsaved : 0

@@ -183,6 +183,23 @@ test('the lineage goes along, is learned, and goes along the next time', () => {
   expect(server.socket.url).toBe('ws://server/sync/minutes?lineage=l-1')
 })
 
+test('tabs share a document of one lineage, and hear nothing of one from before a reset', () => {
+  const old = client({ tabs: true, lineage: 'old' })
+  const [one, other] = [client({ tabs: true }), client({ tabs: true })]
+  old.type('from before')
+  one.type('before there is a server')
+  expect(other.doc.getText('t').toString()).toBe('before there is a server')
+
+  server.sockets[1]?.open()
+  server.tellLineage('new', server.sockets[1])
+  one.type('known to the server, ')
+  expect(other.doc.getText('t').toString()).toBe('before there is a server')
+  server.sockets[2]?.open()
+  server.tellLineage('new', server.sockets[2])
+  expect(other.doc.getText('t').toString()).toBe('known to the server, before there is a server')
+  expect(old.doc.getText('t').toString()).toBe('from before')
+})
+
 test('a token goes in the subprotocol and in the first message, never in the address', () => {
   const { sync } = client({ token: { initial: 'a.b.c' } })
   expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.a.b.c'])

@@ -1,3 +1,4 @@
+import * as broadcast from 'lib0/broadcastchannel'
 import * as decoding from 'lib0/decoding'
 import type { Awareness } from 'y-protocols/awareness'
 import { WebsocketProvider } from 'y-websocket'
@@ -93,6 +94,7 @@ export class ConfluoSync {
         shouldReconnect: (event) => !closeReason(event.code).permanent && !this.#renewsAfter(event.code),
       },
     )
+    this.#joinTabsOf(options.lineage)
     this.#handleMessages()
     this.#watchConnection()
     options.doc.on('update', this.#onDocUpdate)
@@ -190,6 +192,7 @@ export class ConfluoSync {
     provider.messageHandlers[MESSAGE_LINEAGE] = (_encoder, decoder) => {
       const lineage = decoding.readVarString(decoder)
       provider.params = { ...provider.params, lineage }
+      this.#joinTabsOf(lineage)
       this.#options.onLineage(lineage)
     }
   }
@@ -227,6 +230,23 @@ export class ConfluoSync {
     this.#interruption = null
     const { token } = this.#renewal
     if (token !== null) this.#sendToServer(encodeToken(token))
+  }
+
+  /**
+   * Tabs hear each other within a lineage only. Otherwise one that has not yet been told of a reset would give the old
+   * document to one that has started over, and that one would bring it back to the server.
+   */
+  #joinTabsOf(lineage: string | null): void {
+    const { provider } = this
+    const { serverUrl, document } = this.#options
+    const channel = `${serverUrl}/${document}?lineage=${lineage ?? ''}`
+    const isJoined = provider.bcconnected
+    if (channel === provider.bcChannel) return
+    // Not `disconnectBc`, which would tell the server too that nobody is here any more.
+    if (isJoined) broadcast.unsubscribe(provider.bcChannel, provider._bcSubscriber)
+    provider.bcconnected = false
+    provider.bcChannel = channel
+    if (isJoined) provider.connectBc()
   }
 
   /** What a stock provider does next: it counts this failure first, then waits 2ⁿ · 100 ms. */

@@ -66,11 +66,11 @@ export class FakeServer {
     })
   }
 
-  tellLineage(lineage: string): void {
+  tellLineage(lineage: string, socket = this.socket): void {
     this.deliver((encoder) => {
       encoding.writeVarUint(encoder, 103)
       encoding.writeVarString(encoder, lineage)
-    })
+    }, socket)
   }
 
   tellAccess(access: 'read' | 'write'): void {
@@ -81,10 +81,10 @@ export class FakeServer {
     })
   }
 
-  private deliver(write: (encoder: encoding.Encoder) => void): void {
+  private deliver(write: (encoder: encoding.Encoder) => void, socket = this.socket): void {
     const encoder = encoding.createEncoder()
     write(encoder)
-    this.socket.deliver(encoding.toUint8Array(encoder))
+    socket.deliver(encoding.toUint8Array(encoder))
   }
 }
 

@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as Y from 'yjs'
-import { newSpace } from '../harness/person.ts'
+import { newSpace, Person } from '../harness/person.ts'
+import type { Server } from '../harness/server.ts'
 import { expect, test } from '../harness/test.ts'
 
 /** Each code that ends a connection for good, with what the app says. */
@@ -14,6 +15,18 @@ const ENDINGS = [
   { code: 4409, status: 'Space was reset', words: 'reset on the server' },
   { code: 4413, status: 'Too large', words: 'larger than the server accepts' },
 ]
+
+/** Ends the server, and starts it with another document in the place of the space's. */
+async function restartWithAnother(server: Server, space: string, title: string): Promise<void> {
+  await server.kill()
+  const folder = await mkdtemp(join(tmpdir(), 'confluo-replacement-'))
+  const replacement = new Y.Doc()
+  replacement.getText('title').insert(0, title)
+  await writeFile(join(folder, 'new.yjs'), Y.encodeStateAsUpdate(replacement))
+  await server.command('doc', 'import', space, join(folder, 'new.yjs'), '--replace')
+  await rm(folder, { recursive: true })
+  await server.start()
+}
 
 for (const { code, status, words } of ENDINGS) {
   test(`${code} is told in words, and editing goes on here`, async ({ network, arrive }) => {
@@ -85,15 +98,7 @@ test('a document replaced on the server ends an old copy with 4409: it is offere
   await ada.open(`${ownServer.url}/s/${space}`)
   await ada.writeLine('from before the reset')
   await ada.isSaved()
-  await ownServer.kill()
-
-  const folder = await mkdtemp(join(tmpdir(), 'confluo-replacement-'))
-  const replacement = new Y.Doc()
-  replacement.getText('title').insert(0, 'The new plan')
-  await writeFile(join(folder, 'new.yjs'), Y.encodeStateAsUpdate(replacement))
-  await ownServer.command('doc', 'import', space, join(folder, 'new.yjs'), '--replace')
-  await rm(folder, { recursive: true })
-  await ownServer.start()
+  await restartWithAnother(ownServer, space, 'The new plan')
 
   await expect(ada.status).toContainText('Space was reset')
   await expect(ada.page.getByRole('alert')).toContainText('reset on the server')
@@ -110,6 +115,42 @@ test('a document replaced on the server ends an old copy with 4409: it is offere
   await ben.open(`${ownServer.url}/s/${space}`)
   await expect(ben.title).toHaveValue('The new plan')
   for (const person of [ada, ben]) await expect(person.text).not.toContainText('from before the reset')
+})
+
+test('what one tab has started over stays so, though another has not yet been told', async ({ ownServer, arrive }) => {
+  const space = newSpace()
+  const left = await arrive('Ada')
+  await left.open(`${ownServer.url}/s/${space}`)
+  await left.writeLine('from before the reset')
+  await left.isSaved()
+  const right = new Person(await left.page.context().newPage(), 'Ada, second tab')
+  let isRightCutOff = false
+  await right.page.routeWebSocket(/\/sync\//, (socket) => {
+    if (isRightCutOff) void socket.close()
+    else socket.connectToServer()
+  })
+  await right.open(`${ownServer.url}/s/${space}`)
+  await right.isSaved()
+  await expect(right.text).toContainText('from before the reset')
+
+  isRightCutOff = true
+  await restartWithAnother(ownServer, space, 'The new plan')
+  await expect(left.status).toContainText('Space was reset')
+  await expect(right.status).toHaveAttribute('data-status', 'reconnecting')
+  await left.page.getByRole('button', { name: 'Start from the server’s' }).click()
+  await expect(left.title).toHaveValue('The new plan')
+  await left.writeLine('from after the reset')
+  await left.isSaved()
+
+  isRightCutOff = false
+  await expect(right.title).toHaveValue('The new plan')
+  await expect(right.text).toContainText('from after the reset')
+  await right.isSaved()
+  const ben = await arrive('Ben')
+  await ben.open(`${ownServer.url}/s/${space}`)
+  await expect(ben.text).toContainText('from after the reset')
+  for (const person of [left, right, ben]) await expect(person.text).not.toContainText('from before the reset')
+  expect(right.complaints).toEqual([])
 })
 
 test('who may only read sees everything and cannot edit', async ({ network, arrive }) => {

@@ -22,7 +22,8 @@ export interface SpaceSession {
 export async function openSession(name: SpaceName, signal: AbortSignal): Promise<SpaceSession | null> {
   const space = new Space()
   const awareness = new Awareness(space.doc)
-  const localCopy = await openLocalCopy(name, space.doc)
+  // What is in this tab's memory belongs to the deleted copy as well.
+  const localCopy = await openLocalCopy(name, space.doc, () => window.location.reload())
   if (signal.aborted) {
     await localCopy?.close()
     awareness.destroy()
