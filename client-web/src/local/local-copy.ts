@@ -31,6 +31,12 @@ export async function openLocalCopy(
 ): Promise<LocalCopy | null> {
   if (!(await canStore())) return null
   const store = new IndexeddbPersistence(`confluo/${name}`, doc)
+  try {
+    await store._db
+  } catch {
+    // Where it does not open, `whenSynced` would wait for ever.
+    return null
+  }
   await store.whenSynced
   store.db?.addEventListener('versionchange', onDiscarded)
   const [lineage, unsaved] = await Promise.all([store.get(LINEAGE), store.get(UNSAVED)])
@@ -72,7 +78,8 @@ async function canStore(): Promise<boolean> {
   if (typeof indexedDB === 'undefined') return false
   return new Promise((resolve) => {
     try {
-      const request = indexedDB.open('confluo/probe')
+      // Not under `confluo/`, where every name is that of a space.
+      const request = indexedDB.open('confluo-probe')
       request.onsuccess = () => {
         request.result.close()
         resolve(true)

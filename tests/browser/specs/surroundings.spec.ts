@@ -70,6 +70,13 @@ function whatIsWrongWithTheStatus(): string[] {
   return wrong
 }
 
+test('no name of a space is one that the app itself needs in the browser', async ({ server, arrive }) => {
+  const ada = await arrive('Ada')
+  await ada.open(`${server.url}/s/probe`)
+  await ada.writeLine('kept like any other')
+  await ada.keeps('probe', 'kept like any other')
+})
+
 test('print shows title and page in dark ink, and nothing of the app', async ({ server, arrive }) => {
   const ada = await arrive('Ada', { colorScheme: 'dark' })
   await ada.open(`${server.url}/s/${newSpace()}`)
