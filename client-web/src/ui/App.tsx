@@ -1,4 +1,5 @@
 import { lazy, type ReactElement, Suspense } from 'react'
+import { Boundary } from '../parts/Boundary.tsx'
 import { Toasts } from '../parts/toasts.tsx'
 import { Home } from './home/Home.tsx'
 import { readRoute, usePath } from './navigation.ts'
@@ -10,13 +11,15 @@ export function App(): ReactElement {
   const route = readRoute(usePath())
   return (
     <>
-      {route.kind === 'space' ? (
-        <Suspense fallback={<SpaceFrame />}>
-          <SpacePage key={route.name} name={route.name} />
-        </Suspense>
-      ) : (
-        <Home isLost={route.kind === 'unknown'} />
-      )}
+      <Boundary key={route.kind === 'space' ? route.name : ''}>
+        {route.kind === 'space' ? (
+          <Suspense fallback={<SpaceFrame />}>
+            <SpacePage name={route.name} />
+          </Suspense>
+        ) : (
+          <Home isLost={route.kind === 'unknown'} />
+        )}
+      </Boundary>
       <Toasts />
     </>
   )

@@ -11,6 +11,7 @@ import {
   type View,
 } from '../../local/settings.ts'
 import type { Pane, Person } from '../../model/presence.ts'
+import { Boundary } from '../../parts/Boundary.tsx'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
 import { useTheme } from '../theme.ts'
 import { Header } from './Header.tsx'
@@ -95,16 +96,18 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
       onPointerDownCapture={() => visit('page')}
       onScrollCapture={(event) => follow.tellPageScroll(event.target)}
     >
-      <Suspense fallback={<div className="pane-loading" />}>
-        <PageEditor
-          space={space}
-          awareness={awareness}
-          person={person}
-          isEditable={canWrite}
-          storeImage={storePageImage}
-          onEditor={setEditor}
-        />
-      </Suspense>
+      <Boundary>
+        <Suspense fallback={<div className="pane-loading" />}>
+          <PageEditor
+            space={space}
+            awareness={awareness}
+            person={person}
+            isEditable={canWrite}
+            storeImage={storePageImage}
+            onEditor={setEditor}
+          />
+        </Suspense>
+      </Boundary>
     </section>
   )
   const whiteboard = (
@@ -114,18 +117,20 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
       onPointerDownCapture={() => visit('board')}
       onPointerLeave={() => setPresence(awareness, 'pointer', null)}
     >
-      <Suspense fallback={<div className="pane-loading board" />}>
-        <Whiteboard
-          space={space}
-          awareness={awareness}
-          isEditable={canWrite}
-          theme={theme.shown}
-          library={library}
-          storeFile={storeBoardFile}
-          {...presence}
-          onBoard={setBoard}
-        />
-      </Suspense>
+      <Boundary>
+        <Suspense fallback={<div className="pane-loading board" />}>
+          <Whiteboard
+            space={space}
+            awareness={awareness}
+            isEditable={canWrite}
+            theme={theme.shown}
+            library={library}
+            storeFile={storeBoardFile}
+            {...presence}
+            onBoard={setBoard}
+          />
+        </Suspense>
+      </Boundary>
     </section>
   )
 

@@ -9,9 +9,16 @@ export default function SpacePage({ name }: { name: SpaceName }): ReactElement {
   const [session, setSession] = useState<SpaceSession | null>(null)
   useEffect(() => {
     const closing = new AbortController()
-    void openSession(name, closing.signal).then((opened) => {
-      if (!closing.signal.aborted) setSession(opened)
-    })
+    openSession(name, closing.signal).then(
+      (opened) => {
+        if (!closing.signal.aborted) setSession(opened)
+      },
+      // Thrown where the boundary round the app catches it.
+      (error: unknown) =>
+        setSession(() => {
+          throw error
+        }),
+    )
     return () => {
       setSession(null)
       closing.abort()

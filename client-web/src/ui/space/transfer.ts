@@ -15,8 +15,9 @@ export async function downloadPage(
   { name, space }: SpaceSession,
   format: 'md' | 'html' | 'json',
 ): Promise<void> {
-  const { exportPage } = await import('../../editor/transfer.ts')
-  download(exportPage(editor, format, space.title.toString() || name), `${name}.${format}`)
+  const transfer = await loadTransfer()
+  if (transfer === null) return
+  download(transfer.exportPage(editor, format, space.title.toString() || name), `${name}.${format}`)
 }
 
 export async function downloadBoard(
@@ -30,7 +31,10 @@ export async function downloadBoard(
       format === 'png' ? await board.toPng() : format === 'svg' ? await board.toSvg() : board.toExcalidraw()
     download(blob, `${name}.${format}`)
   } catch {
-    say('The whiteboard could not be exported. A smaller drawing, or another format, may work.', 'problem')
+    say(
+      'The whiteboard could not be exported. A smaller drawing, another format, or a reload may work.',
+      'problem',
+    )
   }
 }
 
@@ -52,8 +56,9 @@ export async function importFile(
       await board.importExcalidraw(file)
     } else {
       if (editor === null) return say('Open the page first, then import the text.')
-      const { importPage } = await import('../../editor/transfer.ts')
-      importPage(editor, await file.text(), extension)
+      const transfer = await loadTransfer()
+      if (transfer === null) return
+      transfer.importPage(editor, await file.text(), extension)
     }
     say(`Added what ${file.name} holds.`)
   } catch {
@@ -62,6 +67,14 @@ export async function importFile(
       'problem',
     )
   }
+}
+
+/** Null when it could not be had, which the person has been told. */
+function loadTransfer() {
+  return import('../../editor/transfer.ts').catch(() => {
+    say('This part of the app could not be loaded. Reload to get the new version, then try again.', 'problem')
+    return null
+  })
 }
 
 function download(blob: Blob, fileName: string): void {
