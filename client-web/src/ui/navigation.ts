@@ -12,6 +12,22 @@ export function fragmentOf(link: string): string {
   return /\/s\/[^#]*(#\S+)/.exec(link)?.[1] ?? ''
 }
 
+/**
+ * The address of a pasted link to another server: there its space is, and there its token belongs. Null for a name, and
+ * for a link to this server.
+ */
+export function addressElsewhere(typed: string, here: { origin: string; protocol: string }): string | null {
+  const text = typed.trim()
+  const isBare = /^[\w-]+[.:][\w.:-]*\/s\//.test(text)
+  const address = isBare ? `${here.protocol}//${text}` : text
+  if (!/^https?:\/\//i.test(address)) return null
+  try {
+    return new URL(address).origin === here.origin ? null : address
+  } catch {
+    return null
+  }
+}
+
 export function readRoute(path: string): Route {
   if (path === '/' || path === '/index.html') return { kind: 'home' }
   if (!path.startsWith('/s/')) return { kind: 'unknown' }

@@ -99,6 +99,23 @@ test('a link that is pasted on the home page keeps its token', async ({ arrive }
   await ada.isSaved()
 })
 
+test('a link to another server that is pasted on the home page leads there, with its token', async ({ arrive }) => {
+  const other = await startWithTokens()
+  const space = newSpace()
+  const link = `${other.url}/s/${space}#token=${mintToken(600)}`
+  const ada = await arrive('Ada')
+  const sockets: string[] = []
+  ada.page.on('websocket', (socket) => sockets.push(socket.url()))
+  await ada.page.goto(server.url)
+  await ada.page.getByLabel('or open one by name or link').fill(link)
+  await ada.page.keyboard.press('Enter')
+  await ada.canWork()
+  await ada.isSaved()
+  expect(ada.page.url()).toBe(link)
+  for (const url of sockets) expect(url).toContain(`localhost:${other.port}/`)
+  await other.stop()
+})
+
 test('the token of the link goes to the server in one header, and nowhere else', async ({ arrive }) => {
   const token = mintToken(600)
   const space = newSpace()

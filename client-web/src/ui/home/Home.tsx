@@ -3,7 +3,7 @@ import { forgetSpace, loadRecents, type RecentSpace } from '../../local/settings
 import { parseSpaceName, randomSpaceName, type SpaceName } from '../../model/space-name.ts'
 import { Icon } from '../../parts/Icon.tsx'
 import { Wordmark } from '../../parts/Logo.tsx'
-import { fragmentOf, navigate, spacePath } from '../navigation.ts'
+import { addressElsewhere, fragmentOf, navigate, spacePath } from '../navigation.ts'
 import { Confluence } from './Confluence.tsx'
 import '../../styles/home.css'
 
@@ -16,7 +16,9 @@ export function Home({ isLost }: { isLost: boolean }): ReactElement {
   }, [])
   const open = (event: FormEvent): void => {
     event.preventDefault()
-    if (name !== null) navigate(spacePath(name) + fragmentOf(typed))
+    const elsewhere = addressElsewhere(typed, window.location)
+    if (elsewhere !== null) window.location.assign(elsewhere)
+    else if (name !== null) navigate(spacePath(name) + fragmentOf(typed))
   }
   return (
     <div className="home">
