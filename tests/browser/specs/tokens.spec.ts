@@ -165,6 +165,11 @@ test('the token of the link goes to the server in one header, and nowhere else',
     await recent.click()
     await ada.canWork()
     await ada.isSaved()
+    endpoint.refuses = true
+    await ada.page.reload()
+    await ada.canWork()
+    await ada.isSaved()
+    expect(ada.page.url()).toBe(linkTo(space, token))
     const kept = await ada.page.evaluate(async () => {
       const addresses = []
       for (const name of await caches.keys()) {

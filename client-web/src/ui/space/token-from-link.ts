@@ -5,14 +5,19 @@ const KEY = 'token'
 
 /** Going home and back within the app must not cost the token of a space. */
 const tokens = new Map<SpaceName, string>()
+/** Whose token came with a link: it stands in the address again. One that was only fetched never does. */
+const linked = new Set<SpaceName>()
 
 /**
  * The token in the link's fragment (`#token=…`), which browsers send to no server and write to no log. It stays in
  * memory and in the address bar, because a reload must find it again; a fresh one takes its place there.
  */
 export function tokenSource(space: SpaceName): TokenSource {
-  const initial = tokenInAddress() ?? tokens.get(space) ?? null
+  const given = tokenInAddress()
+  const initial = given ?? tokens.get(space) ?? null
   if (initial !== null) tokens.set(space, initial)
+  if (given !== null) linked.add(space)
+  else if (initial !== null && linked.has(space)) putInAddress(initial)
   const endpoint =
     document.querySelector<HTMLMetaElement>('meta[name="confluo-token-refresh"]')?.content ?? ''
   if (endpoint === '') return { initial }
@@ -37,6 +42,7 @@ export function watchLink(space: SpaceName, onToken: (token: string) => void, si
     const token = tokenInAddress()
     if (token === null || token === tokens.get(space)) return
     tokens.set(space, token)
+    linked.add(space)
     onToken(token)
   }
   window.addEventListener('hashchange', look, { signal })
@@ -44,9 +50,12 @@ export function watchLink(space: SpaceName, onToken: (token: string) => void, si
 
 function keepFresh(space: SpaceName, old: string | null, fresh: string): void {
   tokens.set(space, fresh)
+  if (old !== null && tokenInAddress() === old) putInAddress(fresh)
+}
+
+function putInAddress(token: string): void {
   const fragment = readFragment()
-  if (old === null || fragment.get(KEY) !== old) return
-  fragment.set(KEY, fresh)
+  fragment.set(KEY, token)
   window.history.replaceState(window.history.state, '', `#${fragment}`)
 }
 
