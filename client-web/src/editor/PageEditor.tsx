@@ -19,6 +19,7 @@ import './page.css'
 interface PageEditorProps {
   space: Space
   awareness: Awareness
+  /** For the caret at first: who changes their name tells it through awareness. */
   person: Person
   isEditable: boolean
   storeImage: StoreImage
@@ -63,9 +64,6 @@ export default function PageEditor(props: PageEditorProps): ReactElement | null 
   useEffect(() => {
     editor?.setEditable(isEditable)
   }, [editor, isEditable])
-
-  // The caret extension writes the name only when it starts; what changes later is written here.
-  useEffect(() => awareness.setLocalStateField('user', person), [awareness, person])
 
   useEffect(() => {
     onEditor(editor)

@@ -120,6 +120,15 @@ test('an answer to a probe of an earlier connection says nothing', () => {
   expect(sync.status).toEqual({ kind: 'saving', unsaved: 1 })
 })
 
+test('what an observer writes when the server tells of a change is an edit from here', () => {
+  const { doc, sync } = client()
+  doc.getText('t').observe(() => doc.getText('count').insert(0, '1'))
+  server.doc.getText('t').insert(0, 'from the server')
+  server.open()
+  expect(server.doc.getText('count').toString()).toBe('1')
+  expect(sync.unsaved).toBe(1)
+})
+
 test('refused edits stay unsaved and turn the client read-only', () => {
   const { sync, type } = client()
   server.open()

@@ -266,9 +266,12 @@ export class ConfluoSync {
   }
 
   readonly #onDocUpdate = (update: Uint8Array, origin: unknown): void => {
-    if (this.#isFromServer) return
-    // Another tab's edit: the stock provider does not pass it on, and if that tab closes nobody would.
-    if (origin === this.provider) this.#sendToServer(encodeUpdate(update))
+    if (origin === this.provider) {
+      // By its origin, since what an observer here writes meanwhile is an edit like any other.
+      if (this.#isFromServer) return
+      // Another tab's edit: the stock provider does not pass it on, and if that tab closes nobody would.
+      this.#sendToServer(encodeUpdate(update))
+    }
     this.#saves.recordEdit()
     this.#update()
   }
