@@ -102,6 +102,26 @@ test('refused edits stay unsaved and turn the client read-only', () => {
   expect(sync.canWrite).toBe(false)
 })
 
+test('a reader who becomes a writer sends what was refused, and it is saved', () => {
+  const { sync, type } = client()
+  server.isReadOnly = true
+  server.open()
+  type('refused')
+  vi.advanceTimersByTime(100)
+  server.answerProbe(true)
+  expect(server.doc.getText('t').toString()).toBe('')
+
+  server.isReadOnly = false
+  server.tellAccess('write')
+  expect(server.doc.getText('t').toString()).toBe('refused')
+  expect(sync.status).toEqual({ kind: 'saving', unsaved: 1 })
+  vi.advanceTimersByTime(100)
+  server.answerProbe()
+  expect(sync.status).toEqual({ kind: 'saved' })
+  server.tellAccess('read')
+  expect(sync.status, 'nothing is refused any more').toEqual({ kind: 'read-only', refused: false })
+})
+
 test('the time of the next attempt is the one that the provider keeps', () => {
   const { sync } = client()
   server.open()

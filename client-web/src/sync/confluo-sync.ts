@@ -2,7 +2,7 @@ import * as broadcast from 'lib0/broadcastchannel'
 import * as decoding from 'lib0/decoding'
 import type { Awareness } from 'y-protocols/awareness'
 import { WebsocketProvider } from 'y-websocket'
-import type * as Y from 'yjs'
+import * as Y from 'yjs'
 import { type CloseReason, closeReason } from './close-codes.ts'
 import {
   decodeAuth,
@@ -177,7 +177,7 @@ export class ConfluoSync {
     }
     provider.messageHandlers[MESSAGE_AUTH] = (_encoder, decoder) => {
       const message = decodeAuth(decoder)
-      if (message.kind === 'accepted') this.#access = message.access
+      if (message.kind === 'accepted') this.#onAccess(message.access)
       this.#update()
     }
     provider.messageHandlers[MESSAGE_SAVE_STATUS] = (_encoder, decoder) => {
@@ -223,6 +223,17 @@ export class ConfluoSync {
         void this.#renewal.renew()
       } else this.#stopFor(code, reason)
     })
+  }
+
+  #onAccess(access: Access): void {
+    const mayWriteNow = access === 'write' && this.#access === 'read'
+    this.#access = access
+    if (!mayWriteNow) return
+    this.#hasRefusedEdits = false
+    if (this.#saves.unsaved === 0) return
+    // The server has none of what it refused, and an edit is sent only once by itself.
+    this.#sendToServer(encodeUpdate(Y.encodeStateAsUpdate(this.#options.doc)))
+    this.#saves.askAgain()
   }
 
   #onConnected(): void {

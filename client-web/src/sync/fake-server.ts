@@ -14,6 +14,8 @@ export class FakeServer {
   readonly doc = new Y.Doc()
   readonly sockets: FakeSocket[] = []
   readonly sent: Sent[] = []
+  /** Takes no edits from anybody. */
+  isReadOnly = false
   /** Save probes that wait for an answer, oldest first. */
   readonly probes: Uint8Array[] = []
 
@@ -36,7 +38,8 @@ export class FakeServer {
   receive(socket: FakeSocket, bytes: Uint8Array): void {
     const decoder = decoding.createDecoder(bytes)
     const type = decoding.readVarUint(decoder)
-    if (type === 0) {
+    const isEdit = type === 0 && decoding.peekVarUint(decoder) !== syncProtocol.messageYjsSyncStep1
+    if (type === 0 && !(isEdit && this.isReadOnly)) {
       const encoder = encoding.createEncoder()
       encoding.writeVarUint(encoder, 0)
       syncProtocol.readSyncMessage(decoder, encoder, this.doc, socket)

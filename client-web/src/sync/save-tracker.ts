@@ -73,6 +73,12 @@ export class SaveTracker {
     if (this.unsaved > 0 && !refused) this.#schedule()
   }
 
+  /** What had been refused is sent again, and an answer that is under way does not cover it. */
+  askAgain(): void {
+    this.#probe = null
+    this.#schedule()
+  }
+
   destroy(): void {
     this.connectionLost()
   }
