@@ -27,5 +27,5 @@ export default defineConfig({
   server: {
     proxy: { '/sync': { target: process.env.CONFLUO_URL ?? 'http://127.0.0.1:8787', ws: true } },
   },
-  test: { include: ['src/**/*.test.ts'], environment: 'node' },
+  test: { include: ['{src,build}/**/*.test.ts'], environment: 'node' },
 })

@@ -3,12 +3,10 @@ import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import type { Plugin, Rollup } from 'vite'
 import { FIRST_FONTS } from './fonts.ts'
+import { PUBLIC_FILES } from './offline-manifest.ts'
 
 /** All that a first visit to a space fetches before the whiteboard's own chunk, in bytes as gzip sends them. */
 const FIRST_LOAD_BUDGET_BYTES = 350_000
-
-/** What the page itself names, beside what is built. */
-const PUBLIC_FILES = ['boot.js', 'icon.svg', 'manifest.webmanifest']
 
 interface Size {
   gzip: number

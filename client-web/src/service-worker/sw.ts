@@ -48,7 +48,10 @@ async function page(request: Request): Promise<Response> {
   }
 }
 
-/** Built files carry a hash of their content in their name, so a kept one is never stale. */
+/**
+ * Built files carry a hash of their content in their name, so a kept one is never stale; a change of the few others is
+ * a new revision, and so a new cache.
+ */
 async function keptOrFetched(request: Request): Promise<Response> {
   const kept = await caches.match(request)
   if (kept) return kept
