@@ -5,10 +5,11 @@ import type {
   ExcalidrawImperativeAPI,
   LibraryItems,
 } from '@excalidraw/excalidraw/types'
-import { type ReactElement, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { type ReactElement, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import type { Awareness } from 'y-protocols/awareness'
 import type { BoardPointer, BoardView } from '../model/presence.ts'
 import type { Space, StoredFile } from '../model/space.ts'
+import { paced } from '../parts/paced.ts'
 import '@excalidraw/excalidraw/index.css'
 import { BoardBinding, type Scene } from './binding.ts'
 import { type BoardApi, boardApi } from './board-api.ts'
@@ -49,7 +50,11 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
   const latest = useRef(props)
   latest.current = props
   const seen = useRef({ selection: '', view: '', files: new Set<string>() })
-  const lastPointerAt = useRef(0)
+  const lastButton = useRef<BoardPointer['button']>('up')
+  const pointers = useMemo(
+    () => paced(POINTER_INTERVAL_MS, (pointer: BoardPointer) => latest.current.onPointer(pointer)),
+    [],
+  )
   const root = useRef<HTMLDivElement>(null)
 
   useEffect(() => {
@@ -75,6 +80,8 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
 
   // Before the space closes its document, which it does in an effect that ends earlier than the one above.
   useLayoutEffect(() => () => binding.current?.writeNow(), [])
+
+  useEffect(() => () => pointers.stop(), [pointers])
 
   useEffect(() => {
     if (binding.current !== null) binding.current.readOnly = !isEditable
@@ -117,16 +124,15 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
   )
 
   return (
-    <div className="whiteboard" ref={root}>
+    <div className="whiteboard" ref={root} onPointerLeave={() => pointers.stop()}>
       <Excalidraw
         excalidrawAPI={setApi}
         initialData={() => initialData(latest.current.library.load())}
         onChange={onChange}
         onPointerUpdate={({ pointer, button }) => {
-          const now = performance.now()
-          if (now - lastPointerAt.current < POINTER_INTERVAL_MS && button === 'up') return
-          lastPointerAt.current = now
-          latest.current.onPointer({ x: pointer.x, y: pointer.y, tool: pointer.tool, button })
+          const { x, y, tool } = pointer
+          pointers.tell({ x, y, tool, button }, button !== lastButton.current)
+          lastButton.current = button
         }}
         onLibraryChange={(items) => latest.current.library.save(items)}
         theme={theme}

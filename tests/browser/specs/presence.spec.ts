@@ -59,3 +59,25 @@ test('whom the header has no room for can be followed too, until something is pr
   await ada.page.keyboard.press('Escape')
   await expect(ada.page.getByText(`Following ${name}`)).toHaveCount(0)
 })
+
+test('who follows comes to rest where the other’s scroll does', async ({ server, arrive }) => {
+  const url = `${server.url}/s/${newSpace()}`
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  for (const person of [ada, ben]) await person.open(url)
+  const lines = Array.from({ length: 80 }, (_, at) => `line ${at}`).join('\n\n')
+  const buffer = Buffer.from(lines)
+  await ben.page.locator('header input[type=file]').setInputFiles({ name: 'long.md', mimeType: 'text/markdown', buffer })
+  await expect(ada.text).toContainText('line 79')
+  await ada.page.getByRole('button', { name: 'Follow Ben' }).click()
+  await expect(ada.page.getByText('Following Ben')).toBeVisible()
+  const scroller = ben.page.locator('.page-scroll')
+  // In quick steps, of which the last is the one that counts.
+  await scroller.evaluate(async (page) => {
+    for (const share of [0, 0.25, 0.5, 0.75, 1]) {
+      page.scrollTop = share * (page.scrollHeight - page.clientHeight)
+      await new Promise(requestAnimationFrame)
+    }
+  })
+  const left = () => ada.page.locator('.page-scroll').evaluate((page) => page.scrollHeight - page.clientHeight - page.scrollTop)
+  await expect.poll(left).toBeLessThan(20)
+})

@@ -1,6 +1,7 @@
-import { useCallback, useEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import type { Awareness } from 'y-protocols/awareness'
 import { type Pane, type Peer, type Person, readPeers } from '../../model/presence.ts'
+import { paced } from '../../parts/paced.ts'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
 import { setPresence } from './hooks.ts'
 
@@ -60,21 +61,18 @@ export function useFollow(
     }
   }, [followed, awareness, board])
 
-  const lastToldAt = useRef(0)
+  const scrolls = useMemo(
+    () => paced(SCROLL_INTERVAL_MS, (share: number) => setPresence(awareness, 'pageScroll', share)),
+    [awareness],
+  )
+  useEffect(() => () => scrolls.stop(), [scrolls])
   const tellPageScroll = useCallback(
     (target: EventTarget) => {
-      const now = performance.now()
       if (!(target instanceof HTMLElement) || !target.matches('.page-scroll')) return
-      if (now - lastToldAt.current < SCROLL_INTERVAL_MS) return
-      lastToldAt.current = now
       const room = target.scrollHeight - target.clientHeight
-      setPresence(
-        awareness,
-        'pageScroll',
-        room <= 0 ? 0 : Math.round((target.scrollTop / room) * 1000) / 1000,
-      )
+      scrolls.tell(room <= 0 ? 0 : Math.round((target.scrollTop / room) * 1000) / 1000)
     },
-    [awareness],
+    [scrolls],
   )
   const toggle = useCallback(
     (clientId: number) => setFollowed((current) => (current === clientId ? null : clientId)),
