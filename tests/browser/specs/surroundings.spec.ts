@@ -34,6 +34,21 @@ test('over plain http in a local network it works, and says what it lacks', asyn
   await server.stop()
 })
 
+test('a browser that keeps no copy is not told that one is kept', async ({ network, arrive }) => {
+  const ada = await arrive('Ada')
+  await ada.page.addInitScript(() => Object.defineProperty(window, 'indexedDB', { value: undefined }))
+  await ada.open(`${network.url}/s/${newSpace()}`)
+  await ada.isSaved()
+  await expect(ada.page.getByRole('note')).toContainText('keeps no copy')
+  network.closeWith(1001)
+  await expect(ada.page.getByRole('status').filter({ hasText: 'Not connected. Your edits are in this tab only.' })).toBeAttached()
+  await expect(ada.page.getByText('The server is restarting.')).toBeVisible()
+  await ada.writeLine('only in this tab')
+  await expect(ada.status).toContainText('in this tab only')
+  await expect(ada.page.locator('body')).not.toContainText('kept here')
+  await expect(ada.status).not.toHaveAttribute('title', /kept here/)
+})
+
 test('the longest status is whole and covers nothing, from a phone to a desk', async ({ network, arrive }) => {
   const ada = await arrive('Ada', { viewport: { width: 375, height: 760 }, hasTouch: true })
   await ada.page.goto(`${network.url}/s/${newSpace()}`)

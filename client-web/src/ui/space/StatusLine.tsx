@@ -1,7 +1,7 @@
 import { type ReactElement, useEffect, useRef, useState } from 'react'
 import type { ConfluoSync, SyncStatus } from '../../sync/index.ts'
 import { useSyncStatus } from './hooks.ts'
-import { statusWords } from './status-words.ts'
+import { statusWords, whereKept } from './status-words.ts'
 
 /** *Saved* is shown only when it has held this long, so that typing does not make the line flicker. */
 const SETTLED_MS = 400
@@ -17,8 +17,7 @@ export function StatusLine({ sync, keepsCopy, onExplain }: StatusLineProps): Rea
   const status = useCalmStatus(useSyncStatus(sync))
   const now = useNow(status.kind === 'reconnecting')
   const words = statusWords(status, now)
-  const kept =
-    words.kept === null ? null : keepsCopy ? words.kept : words.kept.replace('kept here', 'in this tab only')
+  const kept = words.kept === null ? null : whereKept(words.kept, keepsCopy)
   return (
     <div className={`status ${words.tone}`} data-status={status.kind} title={explain(status, keepsCopy)}>
       <span className="status-dot" aria-hidden="true" />
@@ -34,19 +33,19 @@ export function StatusLine({ sync, keepsCopy, onExplain }: StatusLineProps): Rea
           why
         </button>
       )}
-      <Announcement status={status} kept={kept} />
+      <Announcement status={status} kept={kept ?? whereKept('Your edits are kept here.', keepsCopy)} />
     </div>
   )
 }
 
 /** Says the turns that matter, and not every save. */
-function Announcement({ status, kept }: { status: SyncStatus; kept: string | null }): ReactElement {
+function Announcement({ status, kept }: { status: SyncStatus; kept: string }): ReactElement {
   const wasAway = useRef(false)
   const [text, setText] = useState('')
   const { kind } = status
   useEffect(() => {
     const isAway = kind === 'offline' || kind === 'reconnecting' || kind === 'stopped'
-    if (isAway && !wasAway.current) setText(`Not connected. ${kept ?? 'Your edits are kept here.'}`)
+    if (isAway && !wasAway.current) setText(`Not connected. ${kept}`)
     else if (wasAway.current && (kind === 'saved' || kind === 'live'))
       setText('Connected again. Everything is in step.')
     else if (kind === 'read-only') setText('Read-only: you can look, but not edit.')
@@ -70,9 +69,8 @@ function explain(status: SyncStatus, keepsCopy: boolean): string {
     case 'live':
       return `In step with the server. ${here}`
     case 'reconnecting':
-      return `${status.reason.meaning} ${status.reason.advice}`
     case 'stopped':
-      return `${status.reason.meaning} ${status.reason.advice}`
+      return `${status.reason.meaning} ${whereKept(status.reason.advice, keepsCopy)}`
     default:
       return here
   }

@@ -39,3 +39,11 @@ test('what the browser lacks is said, unless the server has more to tell', () =>
   expect(noticeOf({ kind: 'saved' }, { ...lacking, keepsCopy: false })?.text).toContain('keeps no copy')
   expect(noticeOf(stopped(4403), lacking)?.title).toContain('no access')
 })
+
+test('where no copy is kept, nobody is told that one is', () => {
+  for (const { code } of CLOSE_REASONS) {
+    const notice = noticeOf(reconnecting(code), { ...browser, keepsCopy: false })
+    expect(notice?.text, String(code)).not.toContain('kept here')
+  }
+  expect(noticeOf(reconnecting(1001), { ...browser, keepsCopy: false })?.text).toContain('in this tab only')
+})

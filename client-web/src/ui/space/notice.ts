@@ -1,4 +1,5 @@
 import type { SyncStatus } from '../../sync/index.ts'
+import { whereKept } from './status-words.ts'
 
 export type NoticeAction = 'download' | 'start-over' | 'try-again'
 
@@ -34,7 +35,8 @@ export function noticeOf(status: SyncStatus, browser: Browser): Notice | null {
       const { code, name, meaning, advice } = status.reason
       // A network that fails gives no reason, and the status line has said it all.
       if (name === 'unknown') break
-      return { key: `reconnecting ${code}`, tone: 'passing', title: meaning, text: advice, actions: [] }
+      const text = whereKept(advice, browser.keepsCopy)
+      return { key: `reconnecting ${code}`, tone: 'passing', title: meaning, text, actions: [] }
     }
     case 'read-only':
       if (!status.refused) break

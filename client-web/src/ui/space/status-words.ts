@@ -34,6 +34,11 @@ export function statusWords(status: SyncStatus, nowMs: number): StatusWords {
   }
 }
 
+/** What is said of edits that are kept here, for a browser that may keep nothing beyond this tab. */
+export function whereKept(words: string, keepsCopy: boolean): string {
+  return keepsCopy ? words : words.replace('kept here', 'in this tab only')
+}
+
 function stoppedText(code: number): string {
   if (code === 4401 || code === 4403 || code === 4501) return 'No access'
   // Reserved: no server sends it yet.
