@@ -52,8 +52,8 @@ function readExpiry(token: string): number | null {
 }
 
 /**
- * Asks `endpoint` for a new token with the old one: POST, answered by `{"token": "…"}`. A refusal (a 4xx other than 408
- * and 429) is null; everything else that goes wrong rejects.
+ * Asks `endpoint` for a new token with the old one: POST, answered by `{"token": "…"}`. A refusal (401 or 403) is null;
+ * everything else that goes wrong rejects.
  */
 export async function fetchToken(endpoint: string, old: string | null): Promise<string | null> {
   const response = await fetch(endpoint, {
@@ -63,7 +63,7 @@ export async function fetchToken(endpoint: string, old: string | null): Promise<
     referrerPolicy: 'no-referrer',
   })
   const { status } = response
-  if (status >= 400 && status < 500 && status !== 408 && status !== 429) return null
+  if (status === 401 || status === 403) return null
   if (!response.ok) throw new Error(`the token endpoint answered ${status}`)
   const body: unknown = await response.json()
   if (typeof body !== 'object' || body === null || !('token' in body) || typeof body.token !== 'string')

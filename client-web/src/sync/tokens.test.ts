@@ -1,6 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { client, server } from './client.fixture.ts'
 import type { Sent } from './fake-server.ts'
+import { fetchToken } from './token.ts'
 
 test('a token goes in the subprotocol and in the first message, never in the address', () => {
   const { sync } = client({ token: { initial: 'a.b.c' } })
@@ -163,6 +164,23 @@ test('an expired token without a way to renew it is told as expired', () => {
     kind: 'stopped',
     reason: { code: 4401, meaning: 'Your access ran out.' },
   })
+})
+
+test.each([
+  [200, '{"token": "fresh"}', 'fresh'],
+  [401, '', null],
+  [403, '{"token": "not this"}', null],
+  [200, '<h1>An error</h1>', 'rejects'],
+  [200, '{}', 'rejects'],
+  [400, '', 'rejects'],
+  [404, '', 'rejects'],
+  [429, '', 'rejects'],
+  [503, '', 'rejects'],
+])('an endpoint that answers %i with %s: %s', async (status, body, token) => {
+  vi.stubGlobal('fetch', async () => new Response(body, { status }))
+  const answer = await fetchToken('/token', 'old').catch(() => 'rejects')
+  vi.unstubAllGlobals()
+  expect(answer).toBe(token)
 })
 
 function isToken(message: Sent): boolean {
