@@ -1,23 +1,46 @@
+import { Network } from '../harness/network.ts'
 import { expectSamePages, newSpace, type Person } from '../harness/person.ts'
 import { expect, test } from '../harness/test.ts'
 
-/** Records every status that the page ever shows, with what the page held then. */
+interface Shown {
+  status: string
+  lines: string[]
+}
+
+/** Records every status that the page ever shows, with the lines that it held then. */
 async function recordStatus(person: Person): Promise<void> {
   await person.page.evaluate(() => {
-    const log: { status: string; text: string }[] = []
+    const log: Shown[] = []
     Object.assign(window, { statusLog: log })
     const read = (): void => {
       const status = document.querySelector<HTMLElement>('.status')?.dataset.status ?? ''
-      const text = document.querySelector('.page-text')?.textContent ?? ''
-      if (log.at(-1)?.status !== status) log.push({ status, text })
+      if (log.at(-1)?.status === status) return
+      const page = document.querySelector('.page-text')?.cloneNode(true) as HTMLElement
+      for (const caret of page.querySelectorAll('.remote-caret')) caret.remove()
+      log.push({ status, lines: [...page.children].map((line) => line.textContent ?? '') })
     }
     new MutationObserver(read).observe(document.body, { subtree: true, attributes: true, attributeFilter: ['data-status'] })
     read()
   })
 }
 
-function statusLog(person: Person): Promise<{ status: string; text: string }[]> {
-  return person.page.evaluate(() => (window as unknown as { statusLog: { status: string; text: string }[] }).statusLog)
+function statusLog(person: Person): Promise<Shown[]> {
+  return person.page.evaluate(() => (window as unknown as { statusLog: Shown[] }).statusLog)
+}
+
+/**
+ * Lets somebody who has nothing of it look at what the server has, and holds it to what the page of each of `people`
+ * held whenever it said *saved*. Lines only grow here, so each is the beginning of one that is there now.
+ */
+async function expectOnDisk(fresh: Person, people: readonly Person[], lines: readonly string[]): Promise<void> {
+  for (const line of lines) await expect(fresh.text).toContainText(line)
+  const there = await fresh.text.evaluate((page) => [...page.children].map((line) => line.textContent ?? ''))
+  for (const person of people) {
+    const saved = (await statusLog(person)).filter(({ status }) => status === 'saved')
+    for (const line of saved.flatMap((shown) => shown.lines)) {
+      expect(there.some((now) => now.startsWith(line)), `“${line}” was saved; there is ${there.join(' | ')}`).toBe(true)
+    }
+  }
 }
 
 test('a server killed while two people write loses nothing, and the status never claims what is not so', async ({
@@ -25,9 +48,10 @@ test('a server killed while two people write loses nothing, and the status never
   arrive,
 }) => {
   const space = newSpace()
+  const network = await Network.before(ownServer)
   const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
   for (const person of [ada, ben]) {
-    await person.open(`${ownServer.url}/s/${space}`)
+    await person.open(`${network.url}/s/${space}`)
     await person.isSaved()
     await recordStatus(person)
   }
@@ -35,12 +59,14 @@ test('a server killed while two people write loses nothing, and the status never
   await expectSamePages([ada, ben], ['Ada before'])
   await ben.writeLine('Ben before')
   await expectSamePages([ada, ben], ['Ada before', 'Ben before'])
+  for (const person of [ada, ben]) await person.isSaved()
 
   const writing = Promise.all([
     ada.continueLine('Ada before', ' and while the server dies'),
     ben.continueLine('Ben before', ' and while the server dies'),
   ])
   await ownServer.kill()
+  network.cut()
   await writing
   for (const person of [ada, ben]) {
     await expect(person.status).toHaveAttribute('data-status', /^(reconnecting|connecting)$/)
@@ -49,7 +75,14 @@ test('a server killed while two people write loses nothing, and the status never
   await expect(ada.status).toContainText('kept here')
   await ben.draw('rectangle', -100, -100, 0, 0)
 
+  // While those who wrote are away, the server has nothing but what was on its disk.
   await ownServer.start()
+  const cleo = await arrive('Cleo')
+  await cleo.open(`${ownServer.url}/s/${space}`)
+  await expectOnDisk(cleo, [ada, ben], ['Ada before', 'Ben before'])
+  await cleo.page.close()
+
+  network.mend()
   const lines = ['Ada before and while the server dies', 'Ben before and while the server dies', 'Ada without a server']
   await expectSamePages([ada, ben], lines)
   for (const person of [ada, ben]) {
@@ -57,13 +90,15 @@ test('a server killed while two people write loses nothing, and the status never
     await expect.poll(() => person.countElements(space)).toBe(1)
   }
 
-  // What was saved is on disk: killed again, and read by somebody who has nothing of it.
+  network.cut()
   await ownServer.kill()
   await ownServer.start()
-  const cleo = await arrive('Cleo')
-  await cleo.open(`${ownServer.url}/s/${space}`)
-  await expectSamePages([ada, ben, cleo], lines)
-  await expect.poll(() => cleo.countElements(space)).toBe(1)
+  const dan = await arrive('Dan')
+  await dan.open(`${ownServer.url}/s/${space}`)
+  await expectOnDisk(dan, [ada, ben], lines)
+  await expect.poll(() => dan.countElements(space)).toBe(1)
+  network.mend()
+  await expectSamePages([ada, ben, dan], lines)
 
   for (const person of [ada, ben]) {
     const kinds = (await statusLog(person)).map((entry) => entry.status)
@@ -73,6 +108,7 @@ test('a server killed while two people write loses nothing, and the status never
       if (kind === 'reconnecting') expect(kinds[at + 1], 'nothing is saved straight from a lost connection').not.toBe('saved')
     }
   }
+  await network.stop()
 })
 
 test('while the server holds back its answer, the page says saving', async ({ network, arrive }) => {
