@@ -111,7 +111,7 @@ export function Toolbar({ editor, storeImage }: ToolbarProps): ReactElement {
           hidden
           multiple
           onChange={(event) => {
-            void insertImages(editor.view, [...(event.target.files ?? [])], storeImage, null)
+            void insertImages(editor, [...(event.target.files ?? [])], storeImage, null)
             event.target.value = ''
           }}
         />

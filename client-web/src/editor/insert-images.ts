@@ -1,6 +1,7 @@
-import { Extension } from '@tiptap/core'
+import { type Editor, Extension } from '@tiptap/core'
+import type { Node } from '@tiptap/pm/model'
 import { NodeSelection, Plugin, TextSelection, type Transaction } from '@tiptap/pm/state'
-import type { EditorView } from '@tiptap/pm/view'
+import { insertPoint } from '@tiptap/pm/transform'
 
 /** Turns a file into a data URL for the document, or null when it was refused (and the person told why). */
 export type StoreImage = (file: File) => Promise<string | null>
@@ -12,22 +13,24 @@ export const InsertImages = Extension.create<{ storeImage: StoreImage }>({
     return { storeImage: async () => null }
   },
   addProseMirrorPlugins() {
+    const { editor } = this
     const { storeImage } = this.options
     return [
       new Plugin({
         props: {
-          handlePaste(view, event) {
+          handlePaste(_view, event) {
             const files = imageFiles(event.clipboardData)
             if (files.length === 0 || hasText(event.clipboardData?.getData('text/html') ?? '')) return false
-            void insertImages(view, files, storeImage, null)
+            void insertImages(editor, files, storeImage, null)
             return true
           },
-          handleDrop(view, event) {
+          handleDrop(view, event, _slice, isMoved) {
             const files = imageFiles(event.dataTransfer)
-            if (files.length === 0) return false
+            // A picture that is moved within the page comes as a file, too.
+            if (isMoved || files.length === 0) return false
             event.preventDefault()
             const position = view.posAtCoords({ left: event.clientX, top: event.clientY })?.pos ?? null
-            void insertImages(view, files, storeImage, position)
+            void insertImages(editor, files, storeImage, position)
             return true
           },
         },
@@ -36,24 +39,44 @@ export const InsertImages = Extension.create<{ storeImage: StoreImage }>({
   },
 })
 
-/** Inserts at `position`, or where the selection is once the image is ready. */
+/**
+ * Inserts one behind the other at `position`, wherever edits have moved it by the time that an image is ready; or else
+ * where the selection is then.
+ */
 export async function insertImages(
-  view: EditorView,
+  editor: Editor,
   files: readonly File[],
   storeImage: StoreImage,
   position: number | null,
 ): Promise<void> {
+  const { utils } = editor
+  let place = position === null ? null : utils.createMappablePosition(position)
+  const follow = ({ transaction }: { transaction: Transaction }): void => {
+    if (place !== null) place = utils.getUpdatedPosition(place, transaction).position
+  }
+  editor.on('transaction', follow)
   for (const file of files) {
     const src = await storeImage(file)
-    const type = view.state.schema.nodes.image
-    if (src === null || type === undefined || view.isDestroyed) continue
+    const type = editor.schema.nodes.image
+    if (src === null || type === undefined || editor.isDestroyed) continue
     const node = type.create({ src, alt: file.name.replace(/\.[a-z0-9]+$/i, '') })
-    const { tr } = view.state
-    const end = view.state.doc.content.size
-    if (position === null) putCaretAfter(tr.replaceSelectionWith(node))
-    else tr.insert(Math.min(position, end), node)
-    view.dispatch(tr.scrollIntoView())
+    if (place === null) {
+      const { tr } = editor.state
+      putCaretAfter(tr.replaceSelectionWith(node))
+      editor.view.dispatch(tr.scrollIntoView())
+    } else place = utils.createMappablePosition(insertAt(editor, place.position, node))
   }
+  editor.off('transaction', follow)
+}
+
+/** Gives the position behind what is inserted. */
+function insertAt(editor: Editor, position: number, node: Node): number {
+  const { tr } = editor.state
+  const near = Math.min(position, tr.doc.content.size)
+  // At the edge of a paragraph there is no need to split it.
+  const point = insertPoint(tr.doc, near, node.type) ?? near
+  editor.view.dispatch(tr.insert(point, node).scrollIntoView())
+  return tr.mapping.map(point)
 }
 
 /** An image that stays selected would be replaced by the next letter. */

@@ -78,6 +78,55 @@ test('an image copied from a page comes with HTML, and is pasted all the same', 
   await expect(ada.text.locator('img[src]'), 'a table is no picture, and the text has not replaced the first').toHaveCount(1)
 })
 
+test('images that are dropped together lie in their order where they were dropped, whatever is written above meanwhile', async ({
+  server,
+  arrive,
+}) => {
+  const url = `${server.url}/s/${newSpace()}`
+  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+  await ada.open(url)
+  for (const line of ['one', 'two', 'three']) await ada.writeLine(line)
+  await ben.open(url)
+  await expect(ben.text).toContainText('three')
+  const bitmap = await drawnPng(ada, 40, 30)
+  // Each file is read only when the test says so.
+  await ada.page.evaluate(() => {
+    const waiting: (() => void)[] = []
+    const read = FileReader.prototype.readAsDataURL
+    FileReader.prototype.readAsDataURL = function (file) {
+      waiting.push(() => read.call(this, file))
+    }
+    Object.assign(window, { waitingReads: waiting })
+  })
+  const readNext = async (): Promise<void> => {
+    const waiting = await ada.page.waitForFunction(() => (window as unknown as { waitingReads: (() => void)[] }).waitingReads.shift())
+    await waiting.evaluate((read) => read?.())
+  }
+  const { x, y, width, height } = await ada.box(ada.text.getByText('two'))
+  await ada.text.evaluate(
+    (element, [bytes, clientX, clientY]) => {
+      const dataTransfer = new DataTransfer()
+      for (const name of ['first.png', 'second.png']) {
+        dataTransfer.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/png' }))
+      }
+      element.dispatchEvent(new DragEvent('drop', { dataTransfer, clientX, clientY, bubbles: true, cancelable: true }))
+    },
+    [bitmap, x + width - 2, y + height / 2] as const,
+  )
+  for (const image of ['first', 'second']) {
+    await ben.continueLine('one', ', and more')
+    await ben.page.keyboard.press('Enter')
+    await ben.page.keyboard.type(`before the ${image}`)
+    await expect(ada.text).toContainText(`before the ${image}`)
+    await readNext()
+    await expect(ada.text.locator(`img[alt=${image}]`)).toBeVisible()
+  }
+  const order = await ada.text.evaluate((page) =>
+    [...page.children].map((block) => block.querySelector('img')?.alt ?? block.getAttribute('alt') ?? block.textContent),
+  )
+  expect(order.slice(order.indexOf('two'))).toEqual(['two', 'first', 'second', 'three'])
+})
+
 test('everything can be taken out, and put into another space', async ({ server, arrive }) => {
   const space = newSpace()
   const ada = await arrive('Ada')
