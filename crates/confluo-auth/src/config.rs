@@ -107,6 +107,9 @@ pub enum AuthConfigError {
     /// Tokens are needed, and none could ever be verified.
     #[error("auth.mode = \"token\" needs at least one entry in auth.keys or auth.jwks")]
     NoKeys,
+    /// Somebody set up tokens, and nobody is asked for one.
+    #[error("{0} is set, but auth.mode is \"none\": set auth.mode = \"token\", or remove {0}")]
+    Unused(&'static str),
     /// A server without tokens would be open to a network.
     #[error(
         "auth.mode = \"none\" lets everyone in, so it may listen on loopback only, not on {address}; set auth.mode = \
@@ -184,7 +187,13 @@ pub enum AuthConfigError {
         #[source]
         source: KeyError,
     },
-    /// Two keys have the same id and algorithm.
+    /// Of several keys one has no id.
+    #[error("auth.keys[{index}] has no kid; where there are several keys, each needs one of its own")]
+    NoKid {
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// Two keys have the same id.
     #[error("auth.keys[{index}] has the kid {kid:?} of an earlier key; each needs one of its own")]
     RepeatedKid {
         /// The later one's place in the list, from 0.
@@ -226,6 +235,9 @@ impl AuthConfig {
         if self.mode == AuthMode::Token && self.keys.is_empty() && self.jwks.is_empty() {
             return Err(AuthConfigError::NoKeys);
         }
+        if let Some(setting) = self.unused() {
+            return Err(AuthConfigError::Unused(setting));
+        }
         if self.unprotected.as_deref().is_some_and(|words| words != UNPROTECTED_WORDS) {
             return Err(AuthConfigError::WrongWords);
         }
@@ -242,6 +254,20 @@ impl AuthConfig {
         }
         crate::OriginPolicy::new(&self.allowed_origins, false)?;
         keys::validate(&self.keys, &self.jwks)
+    }
+
+    /// What is set of tokens where none is looked at. Whoever set it forgot the mode, and would stand wide open.
+    fn unused(&self) -> Option<&'static str> {
+        let of_tokens = [
+            ("auth.keys", !self.keys.is_empty()),
+            ("auth.jwks", !self.jwks.is_empty()),
+            ("auth.issuers", !self.issuers.is_empty()),
+            ("auth.audiences", !self.audiences.is_empty()),
+            ("auth.default_grants", !self.default_grants.is_empty()),
+            ("auth.cookie", self.cookie.is_some()),
+        ];
+        let is_set = |(setting, is_set): (_, bool)| is_set.then_some(setting);
+        if self.mode == AuthMode::Token { None } else { of_tokens.into_iter().find_map(is_set) }
     }
 
     fn validate_durations(&self) -> Result<(), AuthConfigError> {

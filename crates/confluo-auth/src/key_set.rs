@@ -7,8 +7,8 @@ use std::{
 
 use crate::{Algorithm, TokenError, VerifyingKey};
 
-/// How many keys are tried for one token. Only tokens without a `kid` meet several; the bound keeps a stranger's token
-/// from costing more than a few signature checks.
+/// How many keys are tried for one token. Only tokens or keys without a `kid` meet several; the bound keeps a stranger's
+/// token from costing more than a few signature checks.
 const MAX_KEYS_TRIED: usize = 8;
 
 /// Every key that may verify a token. Shared freely: a refresh replaces one JWKS's keys at once, and a token that is
@@ -47,8 +47,8 @@ impl KeySet {
 
     /// Checks that a key that may sign such a token did sign it.
     ///
-    /// A key may, if its algorithm is the claimed one and neither it nor the token names another `kid`. Configured keys
-    /// are tried before those of a JWKS, at most eight in all.
+    /// A key may, if its algorithm is the claimed one and neither it nor the token names another `kid`. Keys that the token
+    /// names are tried before those without a `kid`, and configured keys before those of a JWKS; at most eight in all.
     pub(crate) fn check_signature(
         &self,
         kid: Option<&str>,
@@ -57,15 +57,14 @@ impl KeySet {
         signature: &str,
     ) -> Result<(), TokenError> {
         let by_jwks = self.jwks_keys();
-        let named = || {
-            self.configured
-                .iter()
-                .chain(by_jwks.values().flatten())
-                .filter(move |key| kid.is_none() || key.kid().is_none() || key.kid() == kid)
+        let keys = || self.configured.iter().chain(by_jwks.values().flatten());
+        let fitting = || {
+            let named = keys().filter(|key| kid.is_some() && key.kid() == kid);
+            named.chain(keys().filter(|key| kid.is_none() || key.kid().is_none()))
         };
-        let mut candidates = named().filter(|key| key.algorithm() == claimed).take(MAX_KEYS_TRIED).peekable();
+        let mut candidates = fitting().filter(|key| key.algorithm() == claimed).take(MAX_KEYS_TRIED).peekable();
         if candidates.peek().is_none() {
-            return Err(match named().next() {
+            return Err(match fitting().next() {
                 Some(_) => TokenError::AlgorithmMismatch { claimed },
                 None => TokenError::UnknownKey,
             });

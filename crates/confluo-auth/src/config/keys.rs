@@ -20,7 +20,8 @@ use crate::{Algorithm, SigningKey, VerifyingKey, algorithm::Family};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
-    /// The id that a token names in its header. A key without one may verify any token of its algorithm.
+    /// The id that a token names in its header. A key without one may verify any token of its algorithm; where there are
+    /// several, each has one.
     pub kid: Option<String>,
     /// The one algorithm that the key is for.
     pub algorithm: Algorithm,
@@ -245,6 +246,9 @@ pub(super) fn validate(keys: &[KeyConfig], jwks: &[JwksSource]) -> Result<(), Au
 fn is_allowed_url(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else { return false };
     // A name and password there would be sent nowhere.
+        if key.kid.is_none() && keys.len() > 1 {
+            return Err(AuthConfigError::NoKid { index });
+        }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return false;
     }

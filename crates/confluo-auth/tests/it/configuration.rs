@@ -32,8 +32,9 @@ fn what_is_valid_is_taken() {
         "mode = 'token'\n[[jwks]]\nurl = 'http://127.0.0.1:9/jwks.json'",
         "mode = 'token'\n[[jwks]]\nfile = 'jwks.json'\nrsa_algorithm = 'PS256'",
         "leeway = '1m'\nexpiry_grace = '1m'\nmax_token_lifetime = '30days'",
-        "cookie = '__Host-token'\nallowed_origins = ['https://app.example', 'http://localhost:5173']",
-        "[claims]\nuser = '/profile/id'\n[default_grants]\n'*' = 'read'",
+        &format!("mode = 'token'\ncookie = '__Host-token'\n[[keys]]\nalgorithm = 'HS256'\nsecret = '{SECRET}'"),
+        "mode = 'token'\n[[jwks]]\nfile = 'jwks.json'\n[claims]\nuser = '/profile/id'\n[default_grants]\n'*' = 'read'",
+        "allowed_origins = ['https://app.example', 'http://localhost:5173']",
         &format!("unprotected = '{UNPROTECTED_WORDS}'"),
     ] {
         parse(text).validate().unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -42,7 +43,11 @@ fn what_is_valid_is_taken() {
 
 #[test]
 fn what_is_wrong_names_its_setting_and_what_is_allowed() {
-    let key = |rest: &str| format!("[[keys]]\nalgorithm = 'HS256'\n{rest}");
+    let one_key = |rest: &str| format!("[[keys]]\nalgorithm = 'HS256'\n{rest}");
+    let key = |rest: &str| format!("mode = 'token'\n{}", one_key(rest));
+    let of_jwks = |rest: &str| format!("mode = 'token'\n[[jwks]]\n{rest}");
+    let two_keys = |first: &str, second: &str| format!("{}\n{}", key(first), one_key(second));
+    let (secret, with_kid) = (format!("secret = '{SECRET}'"), format!("kid = 'a'\nsecret = '{SECRET}'"));
     for (text, parts) in [
         ("mode = 'token'", ["auth.mode", "auth.keys or auth.jwks"]),
         ("unprotected = 'yes'", ["auth.unprotected", UNPROTECTED_WORDS]),
@@ -50,31 +55,50 @@ fn what_is_wrong_names_its_setting_and_what_is_allowed() {
         ("token_timeout = '10ms'", ["auth.token_timeout is 10ms", "100ms to 1m"]),
         ("expiry_grace = '5s'", ["auth.expiry_grace is 5s", "from auth.leeway to 1h"]),
         ("max_token_lifetime = '0s'", ["auth.max_token_lifetime", "1s or more"]),
-        ("cookie = 'a b'", ["auth.cookie", "letters, digits"]),
+        ("mode = 'token'\ncookie = 'a b'\n[[jwks]]\nfile = 'a'", ["auth.cookie", "letters, digits"]),
         ("allowed_origins = ['*']", ["auth.allowed_origins", "https:// and a host"]),
         ("[claims]\nuser = ''", ["auth.claims.user", "JSON pointer"]),
         ("[claims]\nadmin_role = ''", ["auth.claims.admin_role", "such as"]),
-        ("[default_grants]\n'a*' = 'read'", ["auth.default_grants", "\"/*\""]),
+        (&of_jwks("file = 'a'\n[default_grants]\n'a*' = 'read'"), ["auth.default_grants", "\"/*\""]),
         (&key(""), ["auth.keys[0]", "exactly one of"]),
         (&key("secret = 'a'\nsecret_file = 'b'"), ["auth.keys[0]", "exactly one of"]),
         (&key("secret = 'short'"), ["auth.keys[0]", "at least 32"]),
         (&key("secret = '%'\nencoding = 'base64'"), ["auth.keys[0]", "not base64"]),
         (&key("public_key = 'x'"), ["auth.keys[0]", "a shared secret, not a PEM"]),
         (&key("secret_file = 'gone'"), ["auth.keys[0]", "\"gone\""]),
-        (&format!("{0}\n{0}", key(&format!("kid = 'a'\nsecret = '{SECRET}'"))), ["auth.keys[1]", "kid \"a\""]),
-        ("[[jwks]]", ["auth.jwks[0]", "exactly one of url, file"]),
-        ("[[jwks]]\nurl = 'http://issuer.example/jwks'", ["auth.jwks[0]", "https://"]),
-        ("[[jwks]]\nurl = 'https://user:word@issuer.example/jwks'", ["auth.jwks[0]", "https://"]),
-        ("[[jwks]]\nurl = 'http://localhost/jwks'\nca_file = 'a'", ["auth.jwks[0].ca_file", "https://"]),
-        ("[[jwks]]\nfile = 'a'\nca_file = 'a'", ["auth.jwks[0].ca_file", "https://"]),
-        ("[[jwks]]\nfile = 'a'\ncooldown = '1ms'", ["auth.jwks.cooldown", "100ms to 1h"]),
-        ("[[jwks]]\nfile = 'a'\ntimeout = '2m'", ["auth.jwks.timeout", "100ms to 1m"]),
-        ("[[jwks]]\nfile = 'a'\nrsa_algorithm = 'HS256'", ["auth.jwks[0].rsa_algorithm", "RS256"]),
-        ("[[jwks]]\nfile = 'a'\nrefresh = '0s'", ["auth.jwks.refresh", "1s or more"]),
+        (&two_keys(&with_kid, &with_kid), ["auth.keys[1]", "kid \"a\""]),
+        (&two_keys(&secret, &with_kid), ["auth.keys[0] has no kid", "each needs one"]),
+        (&two_keys(&with_kid, &secret), ["auth.keys[1] has no kid", "each needs one"]),
+        (&of_jwks(""), ["auth.jwks[0]", "exactly one of url, file"]),
+        (&of_jwks("url = 'http://issuer.example/jwks'"), ["auth.jwks[0]", "https://"]),
+        (&of_jwks("url = 'https://user:word@issuer.example/jwks'"), ["auth.jwks[0]", "https://"]),
+        (&of_jwks("url = 'http://localhost/jwks'\nca_file = 'a'"), ["auth.jwks[0].ca_file", "https://"]),
+        (&of_jwks("file = 'a'\nca_file = 'a'"), ["auth.jwks[0].ca_file", "https://"]),
+        (&of_jwks("file = 'a'\ncooldown = '1ms'"), ["auth.jwks.cooldown", "100ms to 1h"]),
+        (&of_jwks("file = 'a'\ntimeout = '2m'"), ["auth.jwks.timeout", "100ms to 1m"]),
+        (&of_jwks("file = 'a'\nrsa_algorithm = 'HS256'"), ["auth.jwks[0].rsa_algorithm", "RS256"]),
+        (&of_jwks("file = 'a'\nrefresh = '0s'"), ["auth.jwks.refresh", "1s or more"]),
     ] {
         let error = parse(text).verifying_keys(|_| Err(io::ErrorKind::NotFound.into())).unwrap_err();
         let message = chain(&error);
         assert!(parts.iter().all(|part| message.contains(part)), "{text}: {message}");
+    }
+}
+
+#[test]
+fn what_only_tokens_need_is_refused_where_none_is_asked_for() {
+    for text in [
+        &format!("[[keys]]\nalgorithm = 'HS256'\nsecret = '{SECRET}'"),
+        "[[jwks]]\nfile = 'jwks.json'",
+        "issuers = ['https://issuer.example']",
+        "audiences = ['confluo']",
+        "default_grants = { '*' = 'read' }",
+        "cookie = 'session'",
+    ] {
+        let setting = text.trim_matches('[').split([' ', ']']).next().unwrap();
+        let message = parse(text).validate().unwrap_err().to_string();
+        assert!(message.starts_with(&format!("auth.{setting} is set, but auth.mode is \"none\"")), "{text}: {message}");
+        assert!(message.contains("set auth.mode = \"token\", or remove"), "{text}: {message}");
     }
 }
 
@@ -120,7 +144,7 @@ fn without_tokens_only_loopback_is_allowed_unless_said_in_words() {
 #[test]
 fn secrets_are_read_in_each_encoding_and_never_written_out() {
     let text = |encoding: &str, secret: &str| {
-        format!("[[keys]]\nalgorithm = 'HS256'\nencoding = '{encoding}'\nsecret = '{secret}'")
+        format!("mode = 'token'\n[[keys]]\nalgorithm = 'HS256'\nencoding = '{encoding}'\nsecret = '{secret}'")
     };
     for encoded in ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"] {
         assert_eq!(parse(&text("base64", encoded)).verifying_keys(|_| unreachable!()).unwrap().len(), 1, "{encoded}");

@@ -1,6 +1,6 @@
 //! Keys are checked when they are loaded, pinned to one algorithm, and replaced while the server runs.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use confluo_auth::{
     Algorithm, AuthConfig, Jwks, JwksError, KeyError, KeySet, SkipReason, Token, TokenError, UnixTime, Verifier,
@@ -11,6 +11,17 @@ use crate::fixtures::{self, read};
 
 fn file(path: &str) -> Vec<u8> {
     read(Path::new(path)).unwrap()
+}
+
+/// Takes its keys from a JWKS alone.
+fn config() -> AuthConfig {
+    let jwks = vec![toml::from_str("file = 'jwks.json'").expect("a source")];
+    AuthConfig { keys: Vec::new(), jwks, ..fixtures::config() }
+}
+
+/// One token of each key of the JWKS, by its kid.
+fn tokens() -> BTreeMap<String, String> {
+    serde_json::from_slice(&file("jwks-tokens.json")).expect("tokens")
 }
 
 #[test]
@@ -48,11 +59,9 @@ fn a_jwks_brings_what_can_be_used_and_reports_the_rest() {
 
 #[test]
 fn keys_of_a_jwks_verify_and_are_replaced_whole() {
-    let config = AuthConfig { keys: Vec::new(), ..fixtures::config() };
-    let config = AuthConfig { mode: confluo_auth::AuthMode::None, ..config };
     let keys = Arc::new(KeySet::default());
-    let verifier = Verifier::new(&config, Arc::clone(&keys)).unwrap();
-    let tokens: std::collections::BTreeMap<String, String> = serde_json::from_slice(&file("jwks-tokens.json")).unwrap();
+    let verifier = Verifier::new(&config(), Arc::clone(&keys)).unwrap();
+    let tokens = tokens();
     let now = UnixTime(fixtures::cases().now);
     let check = |expected: &str| {
         for (kid, token) in &tokens {
@@ -73,6 +82,16 @@ fn keys_of_a_jwks_verify_and_are_replaced_whole() {
     keys.replace_jwks("b", Vec::new());
     assert!(keys.is_empty());
     check("unknown_key");
+}
+
+#[test]
+fn keys_without_a_kid_do_not_keep_one_from_being_tried_that_the_token_names() {
+    let secret = |byte| VerifyingKey::from_secret(None, Algorithm::HS256, &[byte; 32]).unwrap();
+    let keys = KeySet::new((0..8).map(secret).collect());
+    keys.replace_jwks("a", Jwks::parse(&file("jwks.json"), Algorithm::RS256).unwrap().keys);
+    let verifier = Verifier::new(&config(), Arc::new(keys)).unwrap();
+    let token = Token::new(&tokens()["secret"]).unwrap();
+    verifier.verify(&token, UnixTime(fixtures::cases().now)).unwrap();
 }
 
 #[test]
