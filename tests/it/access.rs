@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use confluo::config::Config;
+use confluo::{access::Door, config::Config};
 use confluo_auth::{AuthMode, Grants, KeyConfig, MintRequest, Secret, SecretEncoding, UnixTime, mint};
 use confluo_client::{Client, ConnectionState, Token};
 use confluo_hub::{Clock, Limit};
@@ -190,6 +190,24 @@ async fn ad6_a_foreign_page_may_bring_a_token_and_may_not_use_a_cookie() {
     let (mut raw, _) = Raw::connect_with(server.address, "/sync/team/notes", headers, &[]).await;
     assert_eq!(refusal(&mut raw).await.1, CloseCode::Forbidden.code());
     server.stop().await;
+}
+
+#[test]
+fn ad6_behind_a_proxy_that_is_named_its_origin_may_connect_and_a_visitors_own_machine_may_not() {
+    for is_named in [false, true] {
+        let mut config = quick();
+        if is_named {
+            config.trusted_proxies.networks.0.push("127.0.0.0/8".parse().unwrap());
+        }
+        let door = Door::open(&config).unwrap();
+        let may_connect = |origin: &str| {
+            let mut headers = one_header(header::HOST, "docs.example.org");
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            door.caller(&headers, None).is_ok()
+        };
+        assert_eq!(may_connect("https://docs.example.org"), is_named);
+        assert_eq!(may_connect("http://localhost:5173"), !is_named);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

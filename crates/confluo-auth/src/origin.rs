@@ -23,11 +23,11 @@ impl From<TokenSource> for Credentials {
 
 /// The rule against cross-site WebSocket hijacking. A page that had to know a token has proven enough, so origins are
 /// enforced only where credentials are absent or ambient. There a request may come without `Origin` (no browser sent
-/// it), from the server's own origin, from a loopback origin if the server is bound to loopback, or from a listed one.
+/// it), from the server's own origin, from a loopback origin if clients reach the server by loopback, or from a listed one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginPolicy {
     allowed: Vec<Origin>,
-    bound_to_loopback: bool,
+    reached_by_loopback: bool,
 }
 
 /// The page's origin may not connect. The close code is 4403.
@@ -47,10 +47,11 @@ struct Origin {
 }
 
 impl OriginPolicy {
-    /// A policy with these listed origins.
-    pub fn new(allowed_origins: &[String], bound_to_loopback: bool) -> Result<Self, AuthConfigError> {
+    /// A policy with these listed origins. `reached_by_loopback`: clients are on the server's own machine, as it listens on
+    /// loopback and no proxy speaks for others.
+    pub fn new(allowed_origins: &[String], reached_by_loopback: bool) -> Result<Self, AuthConfigError> {
         let parse = |text: &String| Origin::parse(text).ok_or_else(|| AuthConfigError::Origin(text.clone()));
-        Ok(Self { allowed: allowed_origins.iter().map(parse).collect::<Result<_, _>>()?, bound_to_loopback })
+        Ok(Self { allowed: allowed_origins.iter().map(parse).collect::<Result<_, _>>()?, reached_by_loopback })
     }
 
     /// Whether a request with these headers may connect. `is_https` says how the client reached the server, if that is
@@ -69,7 +70,7 @@ impl OriginPolicy {
         let origin = header.to_str().ok().and_then(Origin::parse).filter(|_| origins.next().is_none());
         let may_connect = origin.is_some_and(|origin| {
             self.allowed.contains(&origin)
-                || (self.bound_to_loopback && is_loopback_host(&origin.host))
+                || (self.reached_by_loopback && is_loopback_host(&origin.host))
                 || (origin.is_served_by(headers, is_https) && !self.could_be_rebound(&origin, credentials))
         });
         if may_connect { Ok(()) } else { Err(OriginRefused { origin: printable(header) }) }
@@ -78,7 +79,7 @@ impl OriginPolicy {
     /// A hostile page can point its own name at 127.0.0.1 and is then "the same origin" as a server on loopback. No
     /// cookie of ours goes with that name, but where no credentials are needed, nothing else would stop it.
     fn could_be_rebound(&self, origin: &Origin, credentials: Credentials) -> bool {
-        self.bound_to_loopback && credentials == Credentials::Absent && !is_loopback_host(&origin.host)
+        self.reached_by_loopback && credentials == Credentials::Absent && !is_loopback_host(&origin.host)
     }
 }
 

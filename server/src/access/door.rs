@@ -81,8 +81,10 @@ impl Door {
                 (Some(Verifier::new(&auth, keys)?), issuer_keys)
             }
         };
+        // Behind a proxy that is named, whoever comes may be anywhere.
+        let is_local = config.server.listen.ip().is_loopback() && config.trusted_proxies.networks.is_empty();
         Ok(Self {
-            origins: OriginPolicy::new(&auth.allowed_origins, config.server.listen.ip().is_loopback())?,
+            origins: OriginPolicy::new(&auth.allowed_origins, is_local)?,
             proxies: config.trusted_proxies.clone(),
             is_https: config.tls.certificate_file.is_some().then_some(true),
             sources: TokenSources { cookie: auth.cookie.clone() },
