@@ -14,6 +14,11 @@ pub(super) fn validate(auth: &AuthConfig, listen: SocketAddr, proxies: &TrustedP
     if let Err(error) = auth.check_exposure([listen.ip()], proxies) {
         problems.add("auth.mode", error.to_string());
     }
+    if let Some(network) = proxies.networks.0.iter().find(|network| network.prefix_len() == 0) {
+        let message =
+            format!("{network} is everybody, who could then claim any address as their own; name your proxies");
+        problems.add("trusted_proxies.networks", message);
+    }
 }
 
 fn with_source(error: &AuthConfigError) -> String {
