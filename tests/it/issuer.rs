@@ -15,7 +15,8 @@ use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{
@@ -33,6 +34,12 @@ use crate::{
 enum Answer {
     Bytes(Vec<u8>),
     Nothing,
+    /// The bytes, once `go_on` is told; `begun` tells that somebody asked.
+    Held {
+        begun: Arc<Notify>,
+        go_on: Arc<Notify>,
+        bytes: Vec<u8>,
+    },
     /// Bytes without an end.
     Flood,
 }
@@ -110,6 +117,12 @@ async fn answer_once(
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
         }
+        Answer::Held { begun, go_on, bytes } => {
+            begun.notify_one();
+            go_on.notified().await;
+            let _ = stream.write_all(&bytes).await;
+            let _ = stream.shutdown().await;
+        }
         Answer::Nothing => {
             let _ = stream.read_u8().await;
         }
@@ -122,7 +135,11 @@ async fn answer_once(
 }
 
 fn http(status: &str, body: &str) -> Answer {
-    Answer::Bytes(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes())
+    Answer::Bytes(http_bytes(status, body))
+}
+
+fn http_bytes(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 /// Two keys as an issuer offers them: the text is `k`, decoded.
@@ -132,9 +149,13 @@ const KEYS: [(&str, &str, &str); 2] = [
 ];
 
 fn key_set(kids: &[&str]) -> Answer {
+    Answer::Bytes(key_set_bytes(kids))
+}
+
+fn key_set_bytes(kids: &[&str]) -> Vec<u8> {
     let keys = KEYS.iter().filter(|(kid, ..)| kids.contains(kid));
     let keys: Vec<_> = keys.map(|(kid, _, k)| json!({"kty": "oct", "kid": kid, "alg": "HS256", "k": k})).collect();
-    http("200 OK", &json!({"keys": keys}).to_string())
+    http_bytes("200 OK", &json!({"keys": keys}).to_string())
 }
 
 fn token_by(kid: &str, secret: &str) -> String {
@@ -272,6 +293,40 @@ async fn strangers_cannot_make_the_server_ask_its_issuer_again_and_again() {
         assert_eq!(knock(&server, &token_by("old", KEYS[1].1)).await, NEVER, "a forged signature");
     }
     assert_eq!(issuer.asked(), 1);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_leaves_does_not_undo_the_read_that_its_token_began() {
+    let issuer = Issuer::start(key_set(&["old"]), None).await;
+    let server = Server::start(faulty(), issuer.config("http", &json!({}))).await;
+    soon(async { while knock(&server, &token_of("old")).await.is_err() {} }).await;
+    let (begun, go_on, bytes) = (Arc::new(Notify::new()), Arc::new(Notify::new()), key_set_bytes(&["old", "new"]));
+    issuer.says(Answer::Held { begun: Arc::clone(&begun), go_on: Arc::clone(&go_on), bytes });
+    let before = reads(&server, "ok").await;
+    let token = token_by("nobody's", KEYS[0].1);
+    let request = format!("GET /admin/revocations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let mut stranger = None;
+    let asking = async {
+        // It is answered at once as long as the last read is fresh.
+        loop {
+            let stream = stranger.insert(TcpStream::connect(server.address).await.unwrap());
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let _ = stream.read_u8().await;
+        }
+    };
+    tokio::select! {
+        () = soon(begun.notified()) => {}
+        never = asking => match never {}
+    }
+    let mut stranger = stranger.unwrap();
+    stranger.shutdown().await.unwrap();
+    // The server has noticed.
+    let _ = soon(stranger.read_to_end(&mut Vec::new())).await;
+    go_on.notify_one();
+    soon(async { while reads(&server, "ok").await == before {} }).await;
+    assert_eq!(reads(&server, "failed").await, 0);
+    assert_eq!(knock(&server, &token_of("new")).await, Ok(()));
     server.stop().await;
 }
 

@@ -11,6 +11,7 @@ use confluo_auth::{
 use confluo_hub::{Clock, Expulsion};
 use confluo_protocol::{Access, CloseCode, DocumentName, UserId};
 use http::HeaderMap;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::issuer_keys::{IssuerKeys, IssuerKeysError, KeyCounts};
@@ -236,9 +237,9 @@ impl Door {
         }
     }
 
-    /// Reads the keys of issuers, now and at their intervals.
-    pub async fn refresh_keys(&self) {
-        self.issuer_keys.keep_fresh().await;
+    /// Reads the keys of issuers, now and at their intervals, until the `end`.
+    pub async fn refresh_keys(&self, end: &CancellationToken) {
+        self.issuer_keys.keep_fresh(end).await;
     }
 
     /// How often the keys of issuers were read.

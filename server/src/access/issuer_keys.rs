@@ -1,7 +1,7 @@
 //! The keys of issuers, from JWKS files and URLs: read again at an interval, and when a token names a key that is not known.
 //!
 //! Invariants: what cannot be read or used never replaces the keys in force; a source is asked by one task at a time, and
-//! for strangers' tokens at most once in its cooldown.
+//! for strangers' tokens at most once in its cooldown; what was begun goes on, although whoever wanted it may have left.
 
 mod jwks_url;
 
@@ -13,7 +13,9 @@ use confluo_auth::{Jwks, JwksError, JwksSource, KeySet};
 use confluo_hub::Clock;
 use confluo_hub::metrics::Counter;
 use futures_util::future::join_all;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 pub use self::jwks_url::FetchError;
@@ -23,8 +25,11 @@ use self::jwks_url::JwksUrl;
 #[derive(Debug)]
 pub(super) struct IssuerKeys {
     keys: Arc<KeySet>,
-    sources: Vec<Source>,
-    counts: KeyCounts,
+    sources: Vec<Arc<Source>>,
+    counts: Arc<KeyCounts>,
+    /// At most one for each source.
+    reading: TaskTracker,
+    stop_reading: CancellationToken,
 }
 
 /// How often sources were read.
@@ -63,7 +68,7 @@ struct Source {
     config: JwksSource,
     place: Place,
     /// Held while the source is read: who else wants it waits, and takes the answer.
-    last: Mutex<Option<LastTry>>,
+    last: Arc<Mutex<Option<LastTry>>>,
 }
 
 #[derive(Debug)]
@@ -87,13 +92,19 @@ impl IssuerKeys {
                 (Some(file), _) => Place::File(file.clone()),
                 (None, url) => Place::Url(Box::new(JwksUrl::new(url.as_deref().unwrap_or_default(), config)?)),
             };
-            let source = Source { id: index.to_string(), config: config.clone(), place, last: Mutex::default() };
+            let source = Source { id: index.to_string(), config: config.clone(), place, last: Arc::default() };
             if let Place::File(file) = &source.place {
                 source.put_in_force(&keys, &source.read_file(file)?)?;
             }
-            Ok(source)
+            Ok(Arc::new(source))
         });
-        Ok(Self { sources: sources.collect::<Result<_, _>>()?, keys, counts: KeyCounts::default() })
+        Ok(Self {
+            sources: sources.collect::<Result<_, _>>()?,
+            keys,
+            counts: Arc::default(),
+            reading: TaskTracker::new(),
+            stop_reading: CancellationToken::new(),
+        })
     }
 
     /// Whether keys can come that are not known yet.
@@ -105,19 +116,20 @@ impl IssuerKeys {
         &self.counts
     }
 
-    /// Reads every source at its interval, and a failing one at its cooldown. Never ends.
-    pub(super) async fn keep_fresh(&self) {
+    /// Reads every source at its interval, and a failing one at its cooldown. At the `end` no read goes on, and none begins.
+    pub(super) async fn keep_fresh(&self, end: &CancellationToken) {
         let each = self.sources.iter().map(|source| async move {
             loop {
-                let has_succeeded = {
-                    let mut last = source.last.lock().await;
-                    self.read(source, &mut last).await
-                };
+                let last = Arc::clone(&source.last).lock_owned().await;
+                let has_succeeded = self.read(source, last).await;
                 let JwksSource { refresh, cooldown, .. } = source.config;
                 tokio::time::sleep(if has_succeeded { refresh } else { cooldown.min(refresh) }).await;
             }
         });
-        join_all(each).await;
+        end.run_until_cancelled(join_all(each)).await;
+        self.stop_reading.cancel();
+        self.reading.close();
+        self.reading.wait().await;
     }
 
     /// Reads every source once more, for a token whose key is not known. Says whether all of them were read since it was
@@ -125,41 +137,31 @@ impl IssuerKeys {
     pub(super) async fn freshen(&self) -> bool {
         let asked_at = Clock.now();
         let each = self.sources.iter().map(|source| async move {
-            let mut last = source.last.lock().await;
+            let last = Arc::clone(&source.last).lock_owned().await;
             match *last {
                 Some(last) if last.began >= asked_at => last.succeeded,
                 Some(last) if Clock.now() < last.began + source.config.cooldown => false,
-                _ => self.read(source, &mut last).await,
+                _ => self.read(source, last).await,
             }
         });
         join_all(each).await.into_iter().all(|is_fresh| is_fresh)
     }
 
-    async fn read(&self, source: &Source, last: &mut Option<LastTry>) -> bool {
-        // Set before, for whoever wanted this may go away while it runs.
-        let before = last.replace(LastTry { began: Clock.now(), succeeded: false });
-        let had_failed = before.is_some_and(|before| !before.succeeded);
-        let read = source.read().await.and_then(|document| source.put_in_force(&self.keys, &document));
-        let succeeded = read.is_ok();
-        *last = last.map(|last| LastTry { succeeded, ..last });
-        match read {
-            Ok(()) => {
-                self.counts.read.increment();
-                if had_failed {
-                    info!(source = source.config.name(), "the keys of a JWKS can be read again");
-                }
-            }
-            Err(error) => {
-                self.counts.failed.increment();
-                let error = &error as &dyn std::error::Error;
-                if had_failed {
-                    debug!(error, "the keys of the last good JWKS stay in force");
-                } else {
-                    warn!(error, again_in = ?source.config.cooldown, "the keys of the last good JWKS stay in force");
-                }
-            }
-        }
-        succeeded
+    /// In a task of its own: whoever wants this may go away while it runs, and a stranger who does would else undo it, again
+    /// and again. Says whether it succeeded.
+    async fn read(&self, source: &Arc<Source>, mut last: OwnedMutexGuard<Option<LastTry>>) -> bool {
+        let (source, keys, counts) = (Arc::clone(source), Arc::clone(&self.keys), Arc::clone(&self.counts));
+        let reading = async move {
+            let had_failed = last.is_some_and(|last| !last.succeeded);
+            let began = Clock.now();
+            let read = source.read().await.and_then(|document| source.put_in_force(&keys, &document));
+            let succeeded = read.is_ok();
+            *last = Some(LastTry { began, succeeded });
+            source.tell(read, had_failed, &counts);
+            succeeded
+        };
+        let reading = self.reading.spawn(self.stop_reading.clone().run_until_cancelled_owned(reading));
+        matches!(reading.await, Ok(Some(true)))
     }
 }
 
@@ -168,6 +170,23 @@ impl Source {
         match &self.place {
             Place::File(file) => self.read_file(file),
             Place::Url(url) => url.fetch().await.map_err(|error| IssuerKeysError::Fetch(self.config.name(), error)),
+        }
+    }
+
+    fn tell(&self, read: Result<(), IssuerKeysError>, had_failed: bool, counts: &KeyCounts) {
+        let Err(error) = read else {
+            counts.read.increment();
+            if had_failed {
+                info!(source = self.config.name(), "the keys of a JWKS can be read again");
+            }
+            return;
+        };
+        counts.failed.increment();
+        let error = &error as &dyn std::error::Error;
+        if had_failed {
+            debug!(error, "the keys of the last good JWKS stay in force");
+        } else {
+            warn!(error, again_in = ?self.config.cooldown, "the keys of the last good JWKS stay in force");
         }
     }
 

@@ -49,8 +49,8 @@ impl LiveDocuments {
         let (watching, refreshing) = (Arc::clone(&door), Arc::clone(&door));
         let until = stop.clone();
         sessions.spawn(async move { until.run_until_cancelled(watching.watch_expiries()).await });
-        let until = stop.clone();
-        sessions.spawn(async move { until.run_until_cancelled(refreshing.refresh_keys()).await });
+        let end = stop.clone();
+        sessions.spawn(async move { refreshing.refresh_keys(&end).await });
         Self { hub, door, limits, budget, drain_window, sessions, stop_background: stop }
     }
 }
