@@ -11,7 +11,7 @@ mod rotating_file;
 mod writer;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -65,7 +65,7 @@ impl Audit {
             AuditOutput::Off => return Ok(Self { queue: None, counts: Arc::default() }),
             AuditOutput::Stdout => Sink::Stdout,
             AuditOutput::File => {
-                let path = config.file.clone().unwrap_or_else(|| data_dir.join(FILE_NAME));
+                let path = path(config, data_dir);
                 Sink::File(RotatingFile::open(path, config.max_file_bytes.as_u64(), config.max_files)?)
             }
         };
@@ -77,6 +77,15 @@ impl Audit {
             .name("confluo-audit".into())
             .spawn(move || write_all(&receiver, sink, &of_thread))?;
         Ok(Self { queue: Some(queue), counts })
+    }
+
+    /// What would keep [`Audit::open`] from opening the log, as far as that shows without making anything: whoever checks a
+    /// configuration may be another user than the server's.
+    pub fn check(config: &AuditConfig, data_dir: &Path) -> io::Result<()> {
+        match config.output {
+            AuditOutput::Off | AuditOutput::Stdout => Ok(()),
+            AuditOutput::File => RotatingFile::check(&path(config, data_dir)),
+        }
     }
 
     /// Writes an event down, in its turn. Never waits.
@@ -127,6 +136,10 @@ impl Audit {
             let _ = written.recv();
         }
     }
+}
+
+fn path(config: &AuditConfig, data_dir: &Path) -> PathBuf {
+    config.file.clone().unwrap_or_else(|| data_dir.join(FILE_NAME))
 }
 
 #[cfg(test)]

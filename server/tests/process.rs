@@ -316,3 +316,14 @@ fn a_configuration_that_cannot_be_used_fails_with_its_reason() {
         message.contains("server.listenn (from CONFLUO__SERVER__LISTENN)") && message.contains("did you mean listen?")
     );
 }
+/// Whoever checks may be root, and the server would then not be allowed to write to what was made.
+#[test]
+fn a_check_of_the_configuration_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["config", "check", "--data-dir", data.to_str().unwrap()];
+    let output = confluo(&arguments).env("CONFLUO__AUDIT__OUTPUT", "file").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+

@@ -19,7 +19,7 @@ use super::quotas::Quotas;
 use super::revocation_book::{ChangeError, RevocationBook, RevocationBookError};
 use super::visit::{Visit, VisitGuard, Visits};
 use crate::audit::{Audit, AuditEvent};
-use crate::config::Config;
+use crate::config::{AuditConfig, AuditOutput, Config};
 
 /// The longest message before a session has authenticated: a token, with its type and length.
 const MAX_FIRST_MESSAGE_BYTES: usize = MAX_TOKEN_BYTES + 16;
@@ -97,6 +97,13 @@ impl Door {
             audit: Audit::open(&config.audit, &config.server.data_dir).map_err(DoorError::Audit)?,
             visits: Visits::default(),
         })
+    }
+
+    /// What would keep [`Door::open`] from opening it, as far as that shows without making anything.
+    pub fn check(config: &Config) -> Result<(), DoorError> {
+        Audit::check(&config.audit, &config.server.data_dir).map_err(DoorError::Audit)?;
+        let audit = AuditConfig { output: AuditOutput::Off, ..config.audit.clone() };
+        Self::open(&Config { audit, ..config.clone() }).map(drop)
     }
 
     /// The client's address, behind proxies that are trusted.

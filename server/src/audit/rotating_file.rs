@@ -6,6 +6,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+/// As many as `audit.max_files` may say, the one that is written to included.
+const MOST_FILES: u32 = 1000;
+
 #[derive(Debug)]
 pub(super) struct RotatingFile {
     path: PathBuf,
@@ -17,13 +20,22 @@ pub(super) struct RotatingFile {
 }
 
 impl RotatingFile {
-    /// Goes on where an earlier process ended.
+    /// Goes on where an earlier process ended, which may have kept more files.
     pub(super) fn open(path: PathBuf, max_bytes: u64, max_files: u32) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let (file, bytes) = open_at_end(&path)?;
-        Ok(Self { path, file, bytes, max_bytes, max_files })
+        let rotating = Self { path, file, bytes, max_bytes, max_files };
+        for number in max_files..MOST_FILES {
+            if_there(fs::remove_file(rotating.numbered(number)))?;
+        }
+        Ok(rotating)
+    }
+
+    /// What would keep [`RotatingFile::open`] from opening it, as far as that shows without making anything.
+    pub(super) fn check(path: &Path) -> io::Result<()> {
+        if_there(OpenOptions::new().append(true).open(path).map(drop))
     }
 
     /// Writes whole lines, all of them or none.
@@ -40,22 +52,36 @@ impl RotatingFile {
         Ok(())
     }
 
+    /// Whatever fails in it, and however often it is tried again, at most the oldest file goes.
     fn rotate(&mut self) -> io::Result<()> {
         if self.max_files == 1 {
             self.file.set_len(0)?;
-        } else {
-            for number in (1..self.max_files - 1).rev() {
-                rename_if_there(&self.numbered(number), &self.numbered(number + 1))?;
-            }
-            rename_if_there(&self.path, &self.numbered(1))?;
+            (self.file, self.bytes) = open_at_end(&self.path)?;
+            return Ok(());
         }
-        (self.file, self.bytes) = open_at_end(&self.path)?;
+        // First, for where no file can be made none may go.
+        let new = self.beside("new");
+        if_there(fs::remove_file(&new))?;
+        let (file, bytes) = open_at_end(&new)?;
+        let is_free = |number: &u32| !self.numbered(*number).exists();
+        let last = (1..self.max_files).find(is_free).unwrap_or(self.max_files - 1);
+        for number in (1..last).rev() {
+            fs::rename(self.numbered(number), self.numbered(number + 1))?;
+        }
+        if_there(fs::rename(&self.path, self.numbered(1)))?;
+        fs::rename(&new, &self.path)?;
+        (self.file, self.bytes) = (file, bytes);
         Ok(())
     }
 
     fn numbered(&self, number: u32) -> PathBuf {
+        self.beside(&number.to_string())
+    }
+
+    fn beside(&self, extension: &str) -> PathBuf {
         let mut name = OsString::from(&self.path);
-        name.push(format!(".{number}"));
+        name.push(".");
+        name.push(extension);
         name.into()
     }
 }
@@ -67,8 +93,9 @@ fn open_at_end(path: &Path) -> io::Result<(File, u64)> {
     Ok((file, bytes))
 }
 
-fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::rename(from, to) {
+/// What is not there is no failure.
+fn if_there(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -68,6 +68,55 @@ fn full_files_are_put_aside_and_the_oldest_goes() {
 }
 
 #[test]
+fn where_no_new_file_can_be_made_no_older_one_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = AuditConfig { max_file_bytes: ByteCount::bytes(300), max_files: 3, ..config(folder.path()) };
+    let audit = Audit::open(&config, folder.path()).unwrap();
+    let write = |connections: std::ops::Range<u64>| {
+        for connection in connections {
+            record(&audit, connection);
+            audit.finish();
+        }
+    };
+    write(0..6);
+    assert_eq!(connections(folder.path()), (0..6).collect::<Vec<_>>(), "three full files");
+    let in_the_way = folder.path().join("log/audit.jsonl.new");
+    fs::create_dir(&in_the_way).unwrap();
+    write(6..16);
+    assert_eq!(audit.counts().lost.get(), 10);
+    fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(connections(folder.path()), (0..6).collect::<Vec<_>>());
+    write(16..18);
+    assert_eq!(connections(folder.path()), [2, 3, 4, 5, 16, 17]);
+}
+
+#[test]
+fn with_fewer_files_than_before_the_oldest_go_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = AuditConfig { max_file_bytes: ByteCount::bytes(300), max_files: 5, ..config(folder.path()) };
+    let audit = Audit::open(&config, folder.path()).unwrap();
+    for connection in 0..10 {
+        record(&audit, connection);
+        audit.finish();
+    }
+    drop(audit);
+    let fewer = AuditConfig { max_files: 2, ..config };
+    Audit::check(&fewer, folder.path()).unwrap();
+    assert_eq!(connections(folder.path()).len(), 10, "a check changes nothing");
+    Audit::open(&fewer, folder.path()).unwrap();
+    assert_eq!(connections(folder.path()), [6, 7, 8, 9]);
+}
+
+#[test]
+fn a_check_makes_nothing_and_finds_what_cannot_be_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    Audit::check(&config(folder.path()), folder.path()).unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    fs::write(folder.path().join("log"), "a file where a folder should be").unwrap();
+    assert!(Audit::check(&config(folder.path()), folder.path()).is_err());
+}
+
+#[test]
 fn a_full_disk_loses_lines_and_stops_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let config = AuditConfig { file: Some("/dev/full".into()), ..config(folder.path()) };

@@ -45,7 +45,7 @@ impl ConfigCommand {
             Self::Print(print) => effective(&print.config.load()?)?,
             Self::Check(check) => {
                 let config = check.config.load()?.config;
-                Door::open(&config)?;
+                Door::check(&config)?;
                 Tls::open(&config.tls)?;
                 "the configuration can be used\n".to_owned()
             }
