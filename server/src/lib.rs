@@ -10,7 +10,7 @@
 //! 8. `websocket`: a WebSocket as the hub's sessions see it.
 //! 9. [`store`]: opens the engine that keeps documents, for the server and for the commands on its data folder.
 //! 10. [`tls`]: the certificate, where the server speaks TLS itself.
-//! 11. [`signals`], [`telemetry`], [`open_files`]: the process around it.
+//! 11. [`signals`], [`telemetry`], [`open_files`], [`secret_files`]: the process around it.
 //!
 //! Invariants: nothing outside [`config`] reads the environment; no query, token or content of a document is logged.
 
@@ -22,6 +22,7 @@ pub mod config;
 pub mod documents;
 pub mod http;
 pub mod open_files;
+pub mod secret_files;
 pub mod server;
 pub mod signals;
 pub mod store;

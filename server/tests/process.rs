@@ -4,6 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -12,7 +13,10 @@ use confluo_hub::Clock;
 use rustix::process::{Pid, Signal, kill_process};
 
 fn confluo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
+    piped(Command::new(env!("CARGO_BIN_EXE_confluo")), arguments)
+}
+
+fn piped(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -40,9 +44,13 @@ impl Served {
     }
 
     fn start_in(data: tempfile::TempDir, arguments: &[&str]) -> Self {
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_confluo")), data, arguments)
+    }
+
+    fn start_as(program: Command, data: tempfile::TempDir, arguments: &[&str]) -> Self {
         let folder = data.path().join("data");
-        let mut command = confluo(&["serve", "--listen", "127.0.0.1:0", "--data-dir", folder.to_str().unwrap()]);
-        command.args(arguments);
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--data-dir", folder.to_str().unwrap()];
+        let mut command = piped(program, &[&serve, arguments].concat());
         let mut child = command.env("CONFLUO__LOG__FORMAT", "json").spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -90,6 +98,27 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn what_is_kept_is_for_the_servers_user_alone() {
+    let served = Served::start();
+    let mode = std::fs::metadata(served.data.path().join("data")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
+fn there_are_no_more_connections_than_open_files() {
+    let data = tempfile::tempdir().unwrap();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 258; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_confluo")]);
+    let served = Served::start_as(limited, data, &[]);
+    let connect = || TcpStream::connect(served.address).unwrap();
+    let places = [connect(), connect()];
+    let mut answer = String::new();
+    connect().read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    drop(places);
 }
 
 #[test]
@@ -307,15 +336,6 @@ fn the_printed_defaults_are_a_configuration_file() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-#[test]
-fn a_configuration_that_cannot_be_used_fails_with_its_reason() {
-    let output = confluo(&["config", "check"]).env("CONFLUO__SERVER__LISTENN", "x").output().unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        message.contains("server.listenn (from CONFLUO__SERVER__LISTENN)") && message.contains("did you mean listen?")
-    );
-}
 /// Whoever checks may be root, and the server would then not be allowed to write to what was made.
 #[test]
 fn a_check_of_the_configuration_makes_nothing() {
@@ -327,3 +347,12 @@ fn a_check_of_the_configuration_makes_nothing() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+#[test]
+fn a_configuration_that_cannot_be_used_fails_with_its_reason() {
+    let output = confluo(&["config", "check"]).env("CONFLUO__SERVER__LISTENN", "x").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        message.contains("server.listenn (from CONFLUO__SERVER__LISTENN)") && message.contains("did you mean listen?")
+    );
+}

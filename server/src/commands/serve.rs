@@ -1,6 +1,8 @@
 //! `confluo serve`: the server itself.
 
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::documents::{Documents, LiveDocuments};
 use crate::http::Listener;
 use crate::signals::{Hangups, Stop, StopSignals};
 use crate::tls::Tls;
-use crate::{open_files, server, store, telemetry};
+use crate::{open_files, secret_files, server, store, telemetry};
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
@@ -32,11 +34,12 @@ pub struct Serve {
 impl Serve {
     /// Serves until a signal. The exit code is 0 after a clean stop.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let config = Arc::new(self.config.load()?.config);
+        let mut config = self.config.load()?.config;
         telemetry::install(&config.log)?;
-        open_files::raise_limit(config.http.max_connections);
+        secret_files::warn_of_readable(&config);
+        config.http.max_connections = open_files::raise_limit(config.http.max_connections);
         let runtime = build_runtime(&config)?;
-        let stop = runtime.block_on(serve(config));
+        let stop = runtime.block_on(serve(Arc::new(config)));
         // Not `drop`: after a stop that was not clean something may still block a thread.
         runtime.shutdown_background();
         Ok(match stop? {
@@ -54,8 +57,9 @@ fn build_runtime(config: &Config) -> anyhow::Result<Runtime> {
     builder.enable_all().thread_name("confluo").build().context("cannot start the runtime")
 }
 
+/// Documents are for the server's user alone, whatever its umask. A folder that is there keeps its mode.
 fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| {
         let folder = folder.display();
         format!("cannot make the data folder {folder}; choose another with --data-dir or server.data_dir")
     })
