@@ -1,10 +1,11 @@
 //! A stop under load, and who may have the store.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use confluo::Drained;
 use confluo_client::Client;
 use confluo_hub::{Health, StorageTrouble};
+use confluo_protocol::CloseCode;
 use confluo_store::{
     DocumentStore, MemoryStore, StoreError,
     faulty::{Fault, FaultyStore},
@@ -16,7 +17,10 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Server, add, faulty, items, quick, soon, until};
+use crate::{
+    access::with_tokens,
+    harness::{Server, add, faulty, items, quick, soon, until},
+};
 
 fn open(folder: &Path) -> Result<Arc<dyn DocumentStore>, StoreError> {
     Ok(Arc::new(confluo_store_sled::open(SledConfig::new(folder))?))
@@ -95,6 +99,21 @@ async fn a_probe_that_was_on_its_way_when_the_stop_began_is_not_told_that_all_is
     let mut answer = String::new();
     let _ = soon(probe.read_to_string(&mut answer)).await;
     assert!(answer.is_empty() || answer.contains("503") && answer.contains("\"shutting-down\""), "{answer}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_neither_for_a_token_nor_for_the_end_of_a_refusal() {
+    let mut config = with_tokens();
+    config.auth.token_timeout = Duration::from_secs(60);
+    config.sessions.rejection_delay = Duration::from_secs(30);
+    let server = Server::start(faulty(), config).await;
+    let mut silent = server.raw("/sync/team/notes").await;
+    let mut refused = server.raw("/sync/team/notes?token=nonsense").await;
+    until("both are received", || server.metrics().connections.get() == 2).await;
+    server.shutdown.cancel();
+    assert_eq!(silent.close_code().await, CloseCode::GoingAway.code());
+    assert_eq!(refused.close_code().await, CloseCode::Unauthorised.code());
     server.stop().await;
 }
 

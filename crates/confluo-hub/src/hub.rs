@@ -152,6 +152,11 @@ impl Hub {
         &self.shared.metrics
     }
 
+    /// Resolves when [`Hub::drain`] has begun.
+    pub async fn draining(&self) {
+        self.shared.health.draining().await;
+    }
+
     /// Runs one session until either side ends it. The peer is told why, if it was the server. The current span learns
     /// the session's number, if it has a field `session`.
     pub async fn serve<S: SessionSocket>(&self, request: JoinRequest, socket: S) {

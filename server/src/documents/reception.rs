@@ -36,7 +36,15 @@ impl Reception {
         caller: Result<Caller, Expulsion>,
         lineage: LineageClaim,
     ) {
-        let Entered { access, visit } = match Box::pin(self.enter(&mut socket, &document, caller)).await {
+        let hub = self.hub.clone();
+        let entering = Box::pin(async {
+            tokio::select! {
+                biased;
+                entered = self.enter(&mut socket, &document, caller) => entered,
+                () = hub.draining() => Err(going_away()),
+            }
+        });
+        let Entered { access, visit } = match entering.await {
             Ok(entered) => entered,
             Err(refusal) => return Box::pin(self.refuse(socket, Some(&document), refusal)).await,
         };
@@ -112,6 +120,11 @@ impl Reception {
     fn count(&self, limit: Limit) {
         self.hub.metrics().limit_reached(limit).increment();
     }
+}
+
+/// Nobody's token is waited for when the server stops, and no issuer's keys are.
+fn going_away() -> Expulsion {
+    Expulsion { code: CloseCode::GoingAway, reason: "the server is going away; come back".into() }
 }
 
 /// A path that names no document.

@@ -57,7 +57,12 @@ impl<S: SessionSocket> Session<S> {
 
     async fn send_last(&mut self, ending: &Ending) {
         if is_caused_by_client(ending.code) {
-            tokio::time::sleep(self.shared.config.refusal_delay).await;
+            // A stop does not wait for it: there is nothing left to hammer.
+            let delay = tokio::time::sleep(self.shared.config.refusal_delay);
+            tokio::select! {
+                () = delay => {}
+                () = self.shared.health.draining() => {}
+            }
         }
         if is_for_want_of_access(ending.code) {
             return self.deny(ending).await;
