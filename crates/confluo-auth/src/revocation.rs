@@ -187,6 +187,27 @@ impl Revocations {
         }
     }
 
+    /// Revokes what `other` does, too. Where both revoke the same, whatever lasts longer stays. None is refused for want of room.
+    pub fn add_all(&mut self, other: Self) {
+        let later = |kept: &mut Cutoff, other: Cutoff| {
+            if other.issued_until > kept.issued_until {
+                *kept = other;
+            }
+        };
+        for (ours, theirs) in [(&mut self.users, other.users), (&mut self.tokens, other.tokens)] {
+            for (id, entry) in theirs {
+                let kept = ours.entry(id).or_insert(entry);
+                kept.moot_at = kept.moot_at.zip(entry.moot_at).map(|(a, b)| a.max(b));
+            }
+        }
+        for (user, cutoff) in other.issued_until_by_user {
+            later(self.issued_until_by_user.entry(user).or_insert(cutoff), cutoff);
+        }
+        if let Some(cutoff) = other.issued_until {
+            later(self.issued_until.get_or_insert(cutoff), cutoff);
+        }
+    }
+
     /// Why this identity no longer counts, if so. Three map look-ups: cheap enough to ask for every live session after
     /// each revocation. A token without `iat` counts as issued before any cutoff.
     pub fn is_revoked(&self, identity: &Identity) -> Option<RevocationReason> {

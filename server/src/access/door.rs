@@ -193,11 +193,13 @@ impl Door {
     pub fn revoke(&self, revocation: Revocation) -> Result<usize, ChangeError> {
         let now = Self::now();
         let (leeway, lifetime) = (self.config.leeway, self.config.max_token_lifetime);
-        self.revocations.change(|revocations| {
+        let changed = self.revocations.change(|revocations| {
             revocations.prune(now, leeway, lifetime);
             revocations.revoke(revocation, now)
-        })?;
-        Ok(self.visits.all().into_iter().filter(|visit| visit.end_if_revoked()).count())
+        });
+        // After a failure, too: it may be in force all the same.
+        let ended = self.visits.all().into_iter().filter(|visit| visit.end_if_revoked()).count();
+        changed.map(|()| ended)
     }
 
     /// Takes a revocation back; says whether it was there. Blocks.

@@ -15,6 +15,7 @@ const FILE_NAME: &str = "revocations.json";
 #[derive(Debug)]
 pub(super) struct RevocationBook {
     path: PathBuf,
+    sync_folder: fn(&Path) -> io::Result<()>,
     /// Looked at for every token: never held while the disk is waited for.
     in_force: Mutex<Revocations>,
     /// One change after the other.
@@ -44,7 +45,7 @@ pub enum RevocationBookError {
     },
 }
 
-/// A change that is not in force.
+/// A change that is not in force, or not for sure after the next start.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// It cannot be kept.
@@ -65,7 +66,7 @@ impl RevocationBook {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Revocations::default(),
             Err(source) => return Err(RevocationBookError::Unreadable { path, source }),
         };
-        Ok(Self { path, in_force: Mutex::new(in_force), changing: Mutex::default() })
+        Ok(Self { path, sync_folder, in_force: Mutex::new(in_force), changing: Mutex::default() })
     }
 
     pub(super) fn check(&self, identity: &Identity) -> Result<(), TokenError> {
@@ -84,28 +85,44 @@ impl RevocationBook {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = self.lock().clone();
         let outcome = change(&mut next)?;
-        self.write(&next.to_json()).map_err(ChangeError::Unwritten)?;
+        self.replace_file(&next).map_err(ChangeError::Unwritten)?;
+        if let Err(error) = (self.sync_folder)(self.folder()) {
+            // What was refused must not be what the next start finds.
+            let before = self.lock().clone();
+            if self.replace_file(&before).and_then(|()| (self.sync_folder)(self.folder())).is_err() {
+                // It may be either, so nobody comes in whom one of the two keeps out.
+                self.lock().add_all(next);
+            }
+            return Err(ChangeError::Unwritten(error));
+        }
         *self.lock() = next;
         Ok(outcome)
     }
 
-    /// The old file or the new one, whatever happens in between.
-    fn write(&self, json: &str) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The old file or the new one, whatever happens in between. Which of them a power cut leaves is settled by a sync of the
+    /// folder.
+    fn replace_file(&self, revocations: &Revocations) -> io::Result<()> {
+        fs::create_dir_all(self.folder())?;
         let draft = self.path.with_extension("json.new");
         // It tells who may not come, and whoever can change it lets them in: for its owner alone, also if a draft was left.
         let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&draft)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(json.as_bytes())?;
+        file.write_all(revocations.to_json().as_bytes())?;
         file.sync_all()?;
-        fs::rename(&draft, &self.path)?;
-        File::open(folder)?.sync_all()
+        fs::rename(&draft, &self.path)
     }
 
     fn lock(&self) -> MutexGuard<'_, Revocations> {
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(all(test, unix))]
@@ -143,6 +160,48 @@ mod tests {
         // A pipe cannot be synced, so the change is refused, and is not in force.
         assert!(matches!(change.join().unwrap(), Err(ChangeError::Unwritten(_))));
         assert!(!book.to_json().contains("ada"));
+    }
+
+    /// As many syncs fail as this file of the folder has bytes.
+    const FAILURES: &str = "failures";
+
+    fn failing_sync(folder: &Path) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(folder.join(FAILURES))?;
+        match file.metadata()?.len() {
+            0 => Ok(()),
+            failures => file.set_len(failures - 1).and(Err(io::Error::other("the folder cannot be synced"))),
+        }
+    }
+
+    /// Whether a user is revoked in memory, and after a restart, when so many syncs of the change fail.
+    fn after_failed_syncs(failures: usize, is_revoked_before: bool) -> (bool, bool) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ada = || Revocation::User(UserId("ada".into()));
+        let mut book = RevocationBook::open(folder.path()).expect("a book");
+        if is_revoked_before {
+            book.change(|revocations| revocations.revoke(ada(), UnixTime(1))).expect("a revocation");
+        }
+        fs::write(folder.path().join(FAILURES), vec![0; failures]).expect("a file");
+        book.sync_folder = failing_sync;
+        let changed = book.change(|revocations| {
+            if is_revoked_before {
+                Ok(revocations.reinstate(&ada()))
+            } else {
+                revocations.revoke(ada(), UnixTime(1)).map(|()| true)
+            }
+        });
+        assert!(matches!(changed, Err(ChangeError::Unwritten(_))));
+        let is_revoked = |book: &RevocationBook| book.to_json().contains("ada");
+        (is_revoked(&book), is_revoked(&RevocationBook::open(folder.path()).expect("a book")))
+    }
+
+    #[test]
+    fn a_change_that_was_refused_is_not_in_force_after_the_next_start_either() {
+        for is_revoked in [false, true] {
+            assert_eq!(after_failed_syncs(1, is_revoked), (is_revoked, is_revoked));
+            // On disk may be either.
+            assert!(after_failed_syncs(2, is_revoked).0, "the stricter of the two is in force");
+        }
     }
 
     #[test]

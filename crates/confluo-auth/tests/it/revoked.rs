@@ -89,6 +89,17 @@ fn a_time_of_issue_that_has_not_come_is_refused() {
 }
 
 #[test]
+fn two_books_together_revoke_what_each_does() {
+    let one = [user("ada"), token("t", Some(5)), issued_until(None, 400)];
+    let other = [user("eve"), token("t", None), issued_until(None, 500), issued_until(Some("bob"), 300)];
+    for (first, second) in [(&one[..], &other[..]), (&other[..], &one[..])] {
+        let mut both = revocations(first);
+        both.add_all(revocations(second));
+        assert_eq!(both, revocations(&[first, second].concat()));
+    }
+}
+
+#[test]
 fn what_was_revoked_can_be_taken_back() {
     for revocation in [user("ada"), token("t1", None), issued_until(Some("ada"), 500), issued_until(None, 500)] {
         let mut revocations = revocations(std::slice::from_ref(&revocation));
