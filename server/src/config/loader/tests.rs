@@ -125,6 +125,27 @@ fn every_unknown_setting_and_every_wrong_value_is_named_in_one_pass() {
 }
 
 #[test]
+fn a_client_has_time_to_answer_a_ping() {
+    for (timeout, is_enough) in [("29s 999ms", false), ("30s", true)] {
+        let file = format!("[sessions]\nping_interval = \"25s 900ms\"\nno_sign_of_life_timeout = \"{timeout}\"");
+        assert_eq!(load(&file, &[]).is_ok(), is_enough, "{file}");
+    }
+    let file = "[sessions]\nno_sign_of_life_timeout = \"29 s\"";
+    check_refused(file, &[], &["sessions.no_sign_of_life_timeout", "at least 5 s longer than sessions.ping_interval"]);
+}
+
+#[test]
+fn nobody_trusts_everybody_as_a_proxy() {
+    for network in ["0.0.0.0/0", "::/0"] {
+        let file = format!(
+            "[auth]\nunprotected = \"{}\"\n[trusted_proxies]\nnetworks = [\"10.0.0.1\", {network:?}]",
+            confluo_auth::UNPROTECTED_WORDS
+        );
+        check_refused(&file, &[], &["trusted_proxies.networks (from", network, "is everybody", "name your proxies"]);
+    }
+}
+
+#[test]
 fn a_message_limit_below_the_document_limit_is_refused() {
     let file = "[limits]\nmax_message_bytes = \"10 MiB\"\nmax_document_bytes = \"20 MiB\"";
     check_refused(file, &[], &["limits.max_message_bytes (from", "\"20 MiB\"", "could never send it"]);
