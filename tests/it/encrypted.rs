@@ -11,11 +11,13 @@ use confluo_client::{
     Authorities, Client, ConnectionState,
     yrs::{Doc, ReadTxn, Text, Transact, WriteTxn, updates::encoder::Encode},
 };
+use confluo_hub::Limit;
 use confluo_protocol::{AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage};
 use confluo_ws::{
     Incoming, Limits, Opcode, WebSocket,
     client::{ClientRequest, connect},
 };
+use futures_util::future::join_all;
 use http::HeaderMap;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::{
@@ -30,6 +32,7 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
+    crowds::{count, counted},
     harness::{Server, faulty, quick, soon},
     raw::update_of,
 };
@@ -249,6 +252,29 @@ async fn whoever_does_not_finish_a_handshake_is_let_go() {
     soon(asking.read_to_string(&mut metrics)).await.unwrap();
     assert!(metrics.contains("confluo_limit_reached_total{setting=\"tls.handshake_timeout\"} 1\n"), "{metrics}");
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ad8_an_address_that_begins_handshakes_too_fast_is_cut_off_and_a_proxy_that_is_named_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let trusted = write_pair(folder.path());
+    for is_proxy in [false, true] {
+        let mut config = counted(with_tls(folder.path()));
+        (config.limits.max_upgrades_per_second, config.limits.max_upgrade_burst) = (1, 1);
+        (config.limits.max_requests_per_second, config.limits.max_request_burst) = (1, 1);
+        if is_proxy {
+            config.trusted_proxies.networks.0.push("127.0.0.0/8".parse().unwrap());
+        }
+        let server = Server::start(faulty(), config).await;
+        let handshakes = join_all((0..30).map(|_| handshake(&server, &trusted))).await;
+        let cut_off = handshakes.iter().filter(|handshake| handshake.is_err()).count();
+        assert_eq!(count(&server, Limit::HandshakesPerAddress), cut_off as u64);
+        // However slow this machine is: of many at once some are too early.
+        let expected = if is_proxy { 0..=0 } else { 1..=28 };
+        assert!(expected.contains(&cut_off), "{cut_off} of 30, where {expected:?} may be");
+        drop(handshakes);
+        server.stop().await;
+    }
 }
 
 #[test]

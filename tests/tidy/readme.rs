@@ -28,6 +28,7 @@ const LIMITS: &[(&str, &[&str])] = &[
         &["limits.max_upgrades_per_second", "limits.max_upgrade_burst", "limits.max_upgrade_wait"],
     ),
     ("plain requests of an address", &["limits.max_requests_per_second", "limits.max_request_burst"]),
+    ("TLS handshakes of an address", &[]),
     ("sockets of an address that are being refused", &["limits.max_refused_per_address"]),
     ("time for a token, bytes before it", &["auth.token_timeout"]),
     ("a request's head, time for it", &["http.max_header_bytes", "http.max_headers", "http.header_read_timeout"]),

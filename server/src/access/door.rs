@@ -130,6 +130,11 @@ impl Door {
         self.proxies.trusts(peer)
     }
 
+    /// Whether a handshake comes before anything else.
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.is_https == Some(true)
+    }
+
     /// Who is asking (AD4), and whether the page that asks may (AD6).
     pub fn caller(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Caller, Expulsion> {
         let may_connect = |credentials| {

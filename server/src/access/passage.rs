@@ -39,13 +39,17 @@ pub enum TurnedAway {
 }
 
 impl Door {
-    /// What a socket may do that was just accepted. None: it must be cut off, for as many of its address as may be are
-    /// being refused at this moment.
+    /// What a socket may do that was just accepted, before its handshake if it is to have one. None: it must be cut off, for as
+    /// many of its address as may be are being refused at this moment, or came within a second.
     pub fn arrive(&self, peer: IpAddr) -> Result<Standing, Limit> {
         if self.is_proxy(peer) {
             return Ok(Standing::Proxy);
         }
-        match self.quotas.connect(peer, Clock.now()) {
+        let now = Clock.now();
+        if self.speaks_tls() {
+            self.quotas.shake_hands(peer, now)?;
+        }
+        match self.quotas.connect(peer, now) {
             Ok(place) => Ok(Standing::Counted(place)),
             Err(_) => self.quotas.refuse(peer).map(Standing::Refused),
         }

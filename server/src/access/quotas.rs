@@ -45,6 +45,8 @@ pub struct QuotaConfig {
     pub refused_per_address: usize,
     /// Plain requests of one address.
     pub requests: Rate,
+    /// TLS handshakes of one address.
+    pub handshakes: Rate,
     /// Documents created by one user, or by one address without users.
     pub creations: Rate,
     /// Where nothing counts by address.
@@ -62,6 +64,7 @@ pub(super) struct Quotas {
     users: Arc<Places<UserId>>,
     upgrades: Buckets<AddressGroup>,
     requests: Buckets<AddressGroup>,
+    handshakes: Buckets<AddressGroup>,
     creations: Buckets<Creator>,
     refusals_written: Buckets<AddressGroup>,
     all_refusals_written: Buckets<()>,
@@ -91,6 +94,7 @@ impl Quotas {
             users: Places::new(config.connections_per_user),
             upgrades: Buckets::new(config.upgrades),
             requests: Buckets::new(config.requests),
+            handshakes: Buckets::new(config.handshakes),
             creations: Buckets::new(config.creations),
             refusals_written: Buckets::new(REFUSALS_OF_AN_ADDRESS),
             all_refusals_written: Buckets::new(REFUSALS_OF_ALL),
@@ -127,6 +131,16 @@ impl Quotas {
         }
         let wait = self.requests.try_take(AddressGroup::from(address), now, REQUEST_PATIENCE);
         wait.ok_or(Limit::RequestsPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
+    }
+
+    /// Leave for a TLS handshake, which costs more than all else that a stranger can ask for. It does not wait for its turn:
+    /// nothing is known of it yet.
+    pub(super) fn shake_hands(&self, address: IpAddr, now: Instant) -> Result<(), Limit> {
+        if self.is_unlimited(address) {
+            return Ok(());
+        }
+        let taken = self.handshakes.try_take(AddressGroup::from(address), now, Duration::ZERO);
+        taken.map(|_| ()).ok_or(Limit::HandshakesPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
     }
 
     /// A place for a user's session.
@@ -186,6 +200,7 @@ mod tests {
             upgrade_patience,
             refused_per_address: 1,
             requests: Rate::per_second(10, 3),
+            handshakes: Rate::per_second(10, 3),
             creations: Rate { count: 2, period: Duration::from_secs(3600), burst: 2 },
             unlimited_networks: Networks(vec!["127.0.0.0/8".parse().unwrap()]),
             proxies: Networks(vec!["127.0.0.9/32".parse().unwrap()]),
@@ -226,6 +241,15 @@ mod tests {
         }
         assert_eq!(upgrade(100), Ok(200), "who was refused has not used up anything");
         assert_eq!(quotas.upgrade(ip("192.0.2.2"), start), Ok(Duration::ZERO), "another address");
+    }
+
+    #[test]
+    fn ad8_handshakes_of_one_address_come_at_once_and_then_in_their_time() {
+        let (quotas, start) = (quotas(Duration::ZERO), Clock.now());
+        let many = |address: &str, now| (0..100).filter(|_| quotas.shake_hands(ip(address), now).is_ok()).count();
+        assert_eq!(many("192.0.2.1", start), 3);
+        assert_eq!(many("192.0.2.1", start + Duration::from_millis(200)), 2);
+        assert_eq!((many("192.0.2.2", start), many("127.0.0.1", start)), (3, 100), "another, and an unlimited one");
     }
 
     #[test]

@@ -63,12 +63,16 @@ impl Config {
     pub fn quotas(&self) -> QuotaConfig {
         let limits = &self.limits;
         let creations = u64::from(limits.max_documents_created_per_hour);
+        let upgrades = Rate::per_second(u64::from(limits.max_upgrades_per_second), u64::from(limits.max_upgrade_burst));
+        let requests = Rate::per_second(u64::from(limits.max_requests_per_second), u64::from(limits.max_request_burst));
         QuotaConfig {
             connections_per_address: limits.max_connections_per_address as usize,
             connections_per_user: limits.max_connections_per_user as usize,
-            upgrades: Rate::per_second(u64::from(limits.max_upgrades_per_second), u64::from(limits.max_upgrade_burst)),
+            upgrades,
             upgrade_patience: limits.max_upgrade_wait,
-            requests: Rate::per_second(u64::from(limits.max_requests_per_second), u64::from(limits.max_request_burst)),
+            requests,
+            // One for each, at most.
+            handshakes: Rate::per_second(upgrades.count + requests.count, upgrades.burst + requests.burst),
             refused_per_address: limits.max_refused_per_address as usize,
             creations: Rate { count: creations, period: Duration::from_secs(3600), burst: creations },
             unlimited_networks: limits.unlimited_networks.clone(),

@@ -17,6 +17,8 @@ pub enum Limit {
     AnswerTime,
     /// Time for a TLS handshake.
     HandshakeTime,
+    /// TLS handshakes in a second of one address.
+    HandshakesPerAddress,
     /// Sockets at once of one address.
     ConnectionsPerAddress,
     /// Sessions at once of one user.
@@ -55,7 +57,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in their order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Connections,
         Self::RequestHead,
         Self::RequestHeadTime,
@@ -63,6 +65,7 @@ impl Limit {
         Self::RequestTime,
         Self::AnswerTime,
         Self::HandshakeTime,
+        Self::HandshakesPerAddress,
         Self::ConnectionsPerAddress,
         Self::ConnectionsPerUser,
         Self::UpgradesPerAddress,
@@ -92,6 +95,7 @@ impl Limit {
             Self::RequestTime => "http.request_timeout",
             Self::AnswerTime => "http.write_timeout",
             Self::HandshakeTime => "tls.handshake_timeout",
+            Self::HandshakesPerAddress => "limits.max_upgrades_per_second, limits.max_requests_per_second",
             Self::ConnectionsPerAddress => "limits.max_connections_per_address",
             Self::ConnectionsPerUser => "limits.max_connections_per_user",
             Self::UpgradesPerAddress => "limits.max_upgrades_per_second",
