@@ -1,13 +1,13 @@
 //! A document's address: `ws://host[:port]/path[?query]`, or `wss://` for TLS.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use rustls::pki_types::ServerName;
 
 use crate::AddressError;
 
 /// A checked address, cut into what a connection needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     /// Host and port as the `Host` header wants them.
     pub(crate) authority: String,
@@ -21,7 +21,7 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn parse(url: &str) -> Result<Self, AddressError> {
-        let refuse = |reason| AddressError { url: url.to_owned(), reason };
+        let refuse = |reason| AddressError { url: without_query(url).to_owned(), reason };
         let (is_tls, rest) = match url.split_once("://") {
             Some(("ws", rest)) => (false, rest),
             Some(("wss", rest)) => (true, rest),
@@ -78,6 +78,22 @@ impl Address {
     }
 }
 
+/// The query may hold a token.
+impl fmt::Debug for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Address")
+            .field("authority", &self.authority)
+            .field("server_name", &self.server_name)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
 /// Percent-encodes every byte that is neither unreserved (RFC 3986, 2.3) nor in `kept`.
 fn encode(text: &str, kept: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -118,6 +134,14 @@ mod tests {
         };
         check("ws://h/d", "/d?token=a%2Bb%26c");
         check("ws://h/d?x=1", "/d?x=1&token=a%2Bb%26c");
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_not_told() {
+        let address = Address::parse("wss://h/d?token=hunter2").unwrap();
+        assert!(!format!("{address:?}").contains("hunter2"), "{address:?}");
+        let error = Address::parse("http://h/d?token=hunter2").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
 
     #[test]

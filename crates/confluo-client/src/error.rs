@@ -2,10 +2,11 @@
 
 use confluo_protocol::CloseCode;
 
-/// An address that the client cannot use.
+/// An address that the client cannot use. Its query, which may hold a token, is not told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{url:?} is not a document's address: {reason}")]
 pub struct AddressError {
+    /// Without its query.
     pub(crate) url: String,
     pub(crate) reason: &'static str,
 }

@@ -53,7 +53,9 @@ pub enum SecretEncoding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JwksSource {
-    /// Where to fetch it: `https`, or `http` on loopback. Redirects are not followed.
+    /// Where to fetch it: `https`, or `http` on loopback. Redirects are not followed. It is written out without its query,
+    /// which may hold what opens it.
+    #[serde(serialize_with = "serialize_without_query")]
     pub url: Option<String>,
     /// Where to read it.
     pub file: Option<PathBuf>,
@@ -94,7 +96,7 @@ impl JwksSource {
     /// The source's name for logs. The query of a URL, which may hold what opens it, is left out.
     pub fn name(&self) -> String {
         match (&self.url, &self.file) {
-            (Some(url), _) => url.split('?').next().unwrap_or_default().to_owned(),
+            (Some(url), _) => without_query(url).to_owned(),
             (None, Some(file)) => file.display().to_string(),
             (None, None) => String::new(),
         }
@@ -219,6 +221,15 @@ impl KeyConfig {
     }
 }
 
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
+#[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
+fn serialize_without_query<S: Serializer>(url: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    url.as_deref().map(without_query).serialize(serializer)
+}
+
 fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     let mut unpadded = text.trim_ascii();
     while let Some(shorter) = unpadded.strip_suffix(b"=") {
@@ -235,6 +246,9 @@ pub(super) fn validate(keys: &[KeyConfig], jwks: &[JwksSource]) -> Result<(), Au
         if sources.into_iter().filter(|given| *given).count() != 1 {
             return Err(AuthConfigError::KeySource { index });
         }
+        if key.kid.is_none() && keys.len() > 1 {
+            return Err(AuthConfigError::NoKid { index });
+        }
         if let Some(kid) = key.kid.as_ref().filter(|kid| !kids.insert(kid.as_str())) {
             return Err(AuthConfigError::RepeatedKid { index, kid: kid.clone() });
         }
@@ -246,9 +260,6 @@ pub(super) fn validate(keys: &[KeyConfig], jwks: &[JwksSource]) -> Result<(), Au
 fn is_allowed_url(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else { return false };
     // A name and password there would be sent nowhere.
-        if key.kid.is_none() && keys.len() > 1 {
-            return Err(AuthConfigError::NoKid { index });
-        }
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return false;
     }

@@ -153,4 +153,7 @@ fn secrets_are_read_in_each_encoding_and_never_written_out() {
     assert!(!format!("{config:?}").contains(SECRET));
     assert!(!toml::to_string(&config).unwrap().contains(SECRET));
     assert_eq!(format!("{:?}", Secret::new("x")), "<redacted>");
+    let config = parse("[[jwks]]\nurl = 'https://issuer.example/jwks?key=hunter2'");
+    let written = toml::to_string(&config).unwrap();
+    assert!(written.contains("https://issuer.example/jwks") && !written.contains("hunter2"), "{written}");
 }
