@@ -14,7 +14,7 @@ Examples:
   confluo serve --listen 127.0.0.1:9000 --data-dir /var/lib/confluo
   confluo serve --config confluo.toml
   confluo config print --defaults > confluo.toml   every setting with its meaning
-  CONFLUO__LOG__FORMAT=json confluo serve          any setting by the environment";
+  CONFLUO__LOG__FORMAT=json confluo serve          any setting but a list by the environment";
 
 /// Sync server for collaborative documents: Yjs over WebSockets, durable before visible.
 #[derive(Debug, Parser)]
