@@ -16,7 +16,7 @@ mod keys;
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 pub use keys::{JwksSource, KeyConfig, Secret, SecretEncoding};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IntoDeserializer};
 
 use crate::{ClaimMapping, GrantedAccess, Grants, GrantsError, KeyError, TrustedProxies};
 
@@ -28,6 +28,7 @@ pub const UNPROTECTED_WORDS: &str = "anyone may read and change every document";
 #[serde(deny_unknown_fields, default)]
 pub struct AuthConfig {
     /// Whether a token is needed. Default `none`, which only loopback may have; see [`AuthConfig::check_exposure`].
+    #[serde(deserialize_with = "choice")]
     pub mode: AuthMode,
     /// With `mode = "none"` beyond loopback: exactly [`UNPROTECTED_WORDS`].
     pub unprotected: Option<String>,
@@ -302,6 +303,12 @@ impl AuthConfig {
             None => Ok(()),
         }
     }
+}
+
+/// Reads a word as a variant of `T`, so that the error names all words that are allowed, whatever the format.
+fn choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    T::deserialize(word.into_deserializer())
 }
 
 fn is_cookie_name(name: &str) -> bool {

@@ -124,7 +124,13 @@ impl TomlFile {
     fn read(path: &Path) -> Result<Self, ConfigLoadError> {
         let text = fs::read_to_string(path)
             .map_err(|error| ConfigLoadError::Unreadable(format!("{}: {error}", path.display())))?;
-        Ok(Self { path: path.display().to_string(), text })
+        let path = path.display().to_string();
+        // The layering crate would show the line, which may hold a secret.
+        text.parse::<toml::Table>().map_err(|error| {
+            let line = 1 + error.span().map_or(0, |span| text[..span.start].matches('\n').count());
+            ConfigLoadError::Unreadable(format!("{path}, line {line}: {}", error.message()))
+        })?;
+        Ok(Self { path, text })
     }
 }
 
@@ -274,9 +280,24 @@ fn wrong_value(error: ConfigError, origins: &HashMap<String, String>) -> Problem
         ConfigError::At { error, key, .. } => (key, error.to_string()),
         other => (None, other.to_string()),
     };
+    let may_hold_secret = setting.as_deref().is_none_or(|setting| {
+        let section = setting.split(['.', '[']).next();
+        matches!(section, Some("auth" | "metrics"))
+    });
+    let message = if may_hold_secret { without_value(message) } else { message };
     let setting = setting.unwrap_or_else(|| "configuration".to_owned());
     let origin = origins.get(&setting).cloned();
     wrong(&setting, origin, &message)
+}
+
+/// What was expected, or which field is wrong. What stands between may be a secret in a place that is not its own.
+fn without_value(message: String) -> String {
+    if message.starts_with("unknown field") || message.starts_with("missing field") {
+        return message;
+    }
+    let expected = message.rsplit_once("expected ").map(|(_, expected)| format!("expected {expected}"));
+    let expected = expected.unwrap_or_else(|| "`confluo config print --defaults` says what is".to_owned());
+    format!("what is set is not allowed; {expected}")
 }
 
 fn wrong(setting: &str, origin: Option<String>, message: &str) -> Problem {

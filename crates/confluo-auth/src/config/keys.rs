@@ -13,7 +13,7 @@ use base64::{
 };
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{AuthConfig, AuthConfigError};
+use super::{AuthConfig, AuthConfigError, choice};
 use crate::{Algorithm, SigningKey, VerifyingKey, algorithm::Family};
 
 /// One key: an algorithm, and exactly one of the four places that it can come from.
@@ -24,13 +24,14 @@ pub struct KeyConfig {
     /// several, each has one.
     pub kid: Option<String>,
     /// The one algorithm that the key is for.
+    #[serde(deserialize_with = "choice")]
     pub algorithm: Algorithm,
     /// A shared secret, for HS256, HS384 and HS512.
     pub secret: Option<Secret>,
     /// A file that holds the secret; white space round it is dropped.
     pub secret_file: Option<PathBuf>,
     /// How the secret is written. Default `text`: its bytes are the secret.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "choice")]
     pub encoding: SecretEncoding,
     /// A public key in PEM, for the other algorithms.
     pub public_key: Option<String>,
@@ -72,7 +73,7 @@ pub struct JwksSource {
     #[serde(with = "humantime_serde", default = "JwksSource::default_timeout")]
     pub timeout: Duration,
     /// What an RSA key without an `alg` is pinned to. Default RS256.
-    #[serde(default = "JwksSource::default_rsa_algorithm")]
+    #[serde(default = "JwksSource::default_rsa_algorithm", deserialize_with = "choice")]
     pub rsa_algorithm: Algorithm,
 }
 

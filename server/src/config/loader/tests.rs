@@ -108,6 +108,29 @@ fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_is_not_told() {
+    let environment = |name| [(name, "hunter2 is expected hunter2")];
+    for (file, environment, parts) in [
+        ("[auth]\nkeys = \"hunter2\"", &[][..], ["auth.keys (from /confluo.toml)", "expected a sequence"]),
+        ("[auth]\nmode = \"hunter2\"", &[], ["auth.mode (from /confluo.toml)", "expected `none` or `token`"]),
+        ("[auth]\nkeys = [{ algorithm = \"hunter2\" }]", &[], ["auth.keys", "expected one of `HS256`"]),
+        ("[auth.default_grants]\na = \"hunter2\"", &[], ["auth.default_grants", "config print --defaults"]),
+        ("[auth]\nkeys = [\"hunter2\"]", &[], ["auth.keys", "expected "]),
+        ("auth = \"hunter2\"", &[], ["auth", "expected "]),
+        ("[metrics]\nenabled = \"hunter2\"", &[], ["metrics.enabled (from /confluo.toml)", "expected a boolean"]),
+        ("[metrics]\ntoken = [\"hunter2\"]", &[], ["metrics.token", "expected a string"]),
+        ("", &environment("CONFLUO__AUTH__KEYS"), ["auth.keys (from CONFLUO__AUTH__KEYS)", "expected a sequence"]),
+        ("[metrics]\ntoken = hunter2", &[], ["/confluo.toml, line 2: ", "cannot read the configuration"]),
+        ("[metrics]\ntoken = \"hunter2", &[], ["/confluo.toml, line 2: ", "cannot read the configuration"]),
+    ] {
+        check_refused(file, environment, &parts);
+        let message = load(file, environment).unwrap_err();
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    check_refused("[auth]\nkeys = [{ secrte = \"x\" }]", &[], &["auth.keys", "unknown field `secrte`"]);
+}
+
+#[test]
 fn every_unknown_setting_and_every_wrong_value_is_named_in_one_pass() {
     let file = "[stroe]\nx = 1\n[store]\nengin = 1\nengine = \"floppy\"\n[log]\nformat = \"xml\"\n[limits]\nmax_client_ids_per_session = 0\n\
                 max_awareness_bytes = \"10 parsecs\"\n[rooms]\nlinger = \"-3\"";
