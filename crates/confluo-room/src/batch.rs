@@ -25,6 +25,8 @@ pub(crate) enum Content {
         update: UpdateV1,
         /// It came as a step 2.
         is_answer: bool,
+        /// What its session might do when it came.
+        access: Access,
     },
     SaveStatus(Bytes),
     CaughtUp,
@@ -97,12 +99,14 @@ impl Room {
             Content::Step1(vector) => self.answer_step1(id, &vector, effects),
             Content::CaughtUp => self.resync(id, effects),
             Content::SaveStatus(bytes) => gathered.taken.push((id, Content::SaveStatus(bytes))),
-            Content::Update { update, is_answer } => {
-                gathered.taken.push((id, Content::Update { update: update.clone(), is_answer }));
+            Content::Update { update, is_answer, access } => {
+                // What was not asked for is an update like others, whatever it is called.
+                let is_answer = is_answer && session.is_asked;
+                gathered.taken.push((id, Content::Update { update: update.clone(), is_answer, access }));
                 if is_answer {
                     self.awareness.note_told_all(&mut session.member);
                 }
-                let sender = Sender { id, access: session.access, user: session.user.clone() };
+                let sender = Sender { id, access, user: session.user.clone() };
                 self.take_update(now, &sender, update, is_answer, gathered, effects);
             }
         }
@@ -139,10 +143,8 @@ impl Room {
             };
             if has_news {
                 self.refuse_reader(id, effects);
-            } else if let Some(session) = self.sessions.get_mut(&id) {
-                session.note_early(now, None, is_answer);
             }
-            return;
+            return self.note_early(now, id, None, is_answer, effects);
         }
         // What only deletes, and copies of what is known, need no room.
         let grows = checked.clock_ranges().iter().any(|range| range.end > self.document.clocks().clock(range.client));
@@ -347,6 +349,9 @@ impl Room {
         let taken = gathered.taken;
         let left = gathered.left.into_iter().map(|id| (id, Content::Left));
         for (id, content) in taken.into_iter().chain(left).rev() {
+            if let (Content::Update { is_answer: true, .. }, Some(session)) = (&content, self.sessions.get_mut(&id)) {
+                session.is_asked = true;
+            }
             self.waiting_bytes += content.len();
             self.waiting.push_front((id, content));
         }

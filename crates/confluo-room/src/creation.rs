@@ -36,9 +36,8 @@ impl Room {
 
     /// A stock client sends its opening step 2 also when it has nothing.
     fn would_create(&self, id: SessionId, content: &Content) -> bool {
-        let may_write =
-            self.sessions.get(&id).is_some_and(|session| session.access == Access::Write && !session.is_closing);
-        may_write && matches!(content, Content::Update { update, .. } if &*update.0 != NOTHING)
+        let Content::Update { update, access: Access::Write, .. } = content else { return false };
+        &*update.0 != NOTHING && self.sessions.get(&id).is_some_and(|session| !session.is_closing)
     }
 
     pub(crate) fn take_creation_answer(&mut self, id: SessionId, is_allowed: bool, effects: &mut Effects) {

@@ -18,7 +18,7 @@ pub enum RoomInput {
     Expelled(SessionId),
     /// A session sent a message.
     Received(SessionId, Message),
-    /// What a session may do has changed.
+    /// What a session may do has changed, by a token that it sent: that binds what it sends from here on.
     AccessChanged(SessionId, Access),
     /// A session's outbound queue is at its bound: it received nothing of the content that was just released.
     Overflowed(SessionId),

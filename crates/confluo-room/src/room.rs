@@ -218,13 +218,12 @@ impl Room {
     }
 
     fn receive(&mut self, now: Instant, id: SessionId, message: Message, effects: &mut Effects) {
-        if self.sessions.get(&id).is_none_or(|session| session.is_closing) {
-            return;
-        }
+        let Some(session) = self.sessions.get(&id).filter(|session| !session.is_closing) else { return };
+        let access = session.access;
         let content = match message {
             Message::Sync(SyncMessage::Step1(vector)) => Content::Step1(vector),
-            Message::Sync(SyncMessage::Step2(update)) => Content::Update { update, is_answer: true },
-            Message::Sync(SyncMessage::Update(update)) => Content::Update { update, is_answer: false },
+            Message::Sync(SyncMessage::Step2(update)) => Content::Update { update, is_answer: true, access },
+            Message::Sync(SyncMessage::Update(update)) => Content::Update { update, is_answer: false, access },
             Message::SaveStatus(bytes) => Content::SaveStatus(bytes),
             Message::Awareness(payload) => return self.receive_awareness(now, id, &payload, effects),
             Message::QueryAwareness => return self.answer_query(id, effects),

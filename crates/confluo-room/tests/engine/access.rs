@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use confluo_protocol::{Access, CloseCode, SessionId};
+use confluo_protocol::{Access, CloseCode, SessionId, UpdateV1};
 use confluo_room::{Joining, RoomInput};
-use confluo_testkit::network::joining;
+use confluo_testkit::{content::Content, network::joining};
 
 use crate::scene::{Author, Scene, awareness, is_content, is_denial, presence, raw_update, save_status, step2, update};
 
@@ -43,9 +43,25 @@ fn au6_a_readers_step_2_without_news_is_no_offence() {
     scene.send(2, [step2(&author.state()), save_status(1)]);
     assert!(!scene.inbox(2).iter().any(is_denial));
     assert!(scene.server.told_of_refusals.is_empty());
+}
+
+#[test]
+fn au6_a_readers_step_2_with_news_is_an_offence_and_so_is_one_that_nobody_asked_for() {
+    let mut scene = Scene::with_sessions(1);
+    let author = Author::new(7);
+    scene.send(1, [update(&author.types("text")), update(&author.deletes(1))]);
+    scene.settle();
+    scene.join(reader(2));
+    scene.join(reader(3));
+    scene.send(3, [step2(&author.state())]);
+    assert!(!scene.inbox(3).iter().any(is_denial));
+    // To see that nothing of it is new takes reading all that was ever deleted.
+    scene.send(3, [step2(&author.state())]);
+    assert!(scene.inbox(3).iter().any(is_denial));
     author.types(" and news");
     scene.send(2, [step2(&author.state())]);
     assert!(scene.inbox(2).iter().any(is_denial));
+    scene.assert_nobody_closed();
 }
 
 #[test]
@@ -55,7 +71,7 @@ fn au6_a_readers_step_2_with_a_new_deletion_is_refused_and_told() {
     scene.send(1, [update(&author.types("some text")), update(&author.deletes(1))]);
     scene.settle();
     let before = author.content();
-    scene.enter(reader(2));
+    scene.join(reader(2));
     author.deletes(2);
     scene.send(2, [step2(&author.state())]);
     assert!(scene.inbox(2).iter().any(is_denial));
@@ -78,17 +94,24 @@ fn au5_a_change_of_access_binds_the_next_message() {
     assert_eq!(scene.server.content_on_disk(), author.content());
 }
 
+/// Whatever waits, and be it for the disk.
 #[test]
-fn au5_a_downgrade_binds_what_already_waits_for_the_disk() {
+fn au2_au5_what_came_before_a_token_is_taken_as_was_permitted_when_it_came() {
     let mut scene = Scene::with_sessions(2);
     let (author, other) = (Author::new(7), Author::new(8));
     let now = scene.now;
-    scene.send(2, [update(&other.types("in flight"))]);
-    scene.send(1, [update(&author.types("waits"))]);
-    scene.server.handle(now, vec![RoomInput::AccessChanged(SessionId(1), Access::Read)]);
+    let to = |access| RoomInput::AccessChanged(SessionId(1), access);
+    let edit = |edit: &UpdateV1| RoomInput::Received(SessionId(1), update(edit));
+    let taken = [other.types("in flight"), author.types("permitted")];
+    scene.send(2, [update(&taken[0])]);
+    scene.server.handle(now, vec![edit(&taken[1]), to(Access::Read)]);
+    let refused = [author.types("not"), author.types("not either")].each_ref().map(edit);
+    let [before, behind] = refused;
+    scene.server.handle(now, vec![before, to(Access::Write), to(Access::Read), behind]);
     scene.settle();
-    assert_eq!(scene.server.content_on_disk(), other.content(), "access is checked when it is taken");
+    assert_eq!(scene.server.content_on_disk(), Content::of_updates(&taken));
     assert!(scene.inbox(1).iter().any(is_denial));
+    scene.assert_nobody_closed();
 }
 
 #[test]

@@ -55,11 +55,11 @@ pub struct VirtualServer {
     pub unheard_writes: usize,
     /// How many save statuses told each session of refused writes.
     pub told_of_refusals: HashMap<SessionId, usize>,
-    /// What each session may do, also after it has left: what it sent is still taken in its turn.
+    /// What each session may do, also after it has left: late mail still arrives.
     access: HashMap<SessionId, Access>,
     /// Whether every record is held against what was permitted: honest clients only, whose updates yrs takes alone.
     pub(crate) watches_access: bool,
-    /// Updates that the room has received and not taken yet.
+    /// Updates of who might write when they came, which the room has not taken yet.
     untaken: Vec<(SessionId, UpdateV1)>,
     /// Everything that the room took from somebody who might write it.
     permitted: Durable,
@@ -132,6 +132,7 @@ impl VirtualServer {
         if is_revoked {
             // Nothing more of it may be taken, what waits for the disk included.
             self.access.remove(&session);
+            self.untaken.retain(|(sender, _)| *sender != session);
             self.connections.remove(&session);
         } else if let Some(connection) = self.connections.get_mut(&session) {
             connection.is_ending = true;
@@ -141,7 +142,7 @@ impl VirtualServer {
         self.handle(now, expelled.into_iter().chain(left).collect());
     }
 
-    /// A grant was reduced or widened; it binds the next message.
+    /// A grant was reduced or widened; it binds the next message, and none before it.
     pub(crate) fn change_access(&mut self, now: Instant, session: SessionId, access: Access) {
         self.access.insert(session, access);
         self.handle(now, vec![RoomInput::AccessChanged(session, access)]);
@@ -309,22 +310,22 @@ impl VirtualServer {
             return;
         }
         for input in inputs {
-            if let RoomInput::Received(id, Message::Sync(SyncMessage::Step2(it) | SyncMessage::Update(it))) = input {
+            if let RoomInput::Received(id, Message::Sync(SyncMessage::Step2(it) | SyncMessage::Update(it))) = input
+                && self.access.get(id) == Some(&Access::Write)
+            {
                 self.untaken.push((*id, it.clone()));
             }
         }
     }
 
-    /// Access is checked when an update is taken, which it is when the room has none waiting.
+    /// Everything has been taken when the room has none waiting.
     fn note_permitted(&mut self, effects: &Effects) {
         if !self.watches_access {
             return;
         }
         if !self.room.has_waiting() {
-            for (session, update) in self.untaken.drain(..) {
-                if self.access.get(&session) == Some(&Access::Write) {
-                    self.permitted.add_perhaps_early(&update);
-                }
+            for (_, update) in self.untaken.drain(..) {
+                self.permitted.add_perhaps_early(&update);
             }
         }
         if let Some(record) = &effects.commit {
