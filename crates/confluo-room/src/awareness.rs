@@ -117,8 +117,8 @@ pub(crate) struct AwarenessTable {
     last_moment: Moment,
     quiet_until: Option<Instant>,
     next_sweep: Option<Instant>,
-    /// An id may have lost its owner, or that its right, since somebody asked.
-    has_released: bool,
+    /// Ids that may have lost their owner, or that its right, since somebody asked.
+    released: Vec<ClientId>,
 }
 
 impl AwarenessTable {
@@ -130,7 +130,7 @@ impl AwarenessTable {
             last_moment: 0,
             quiet_until: None,
             next_sweep: None,
-            has_released: false,
+            released: Vec::new(),
         }
     }
 
@@ -242,7 +242,9 @@ impl AwarenessTable {
         // An equal clock in a new session takes the id over without news: there is nothing to tell the others.
         let is_news = entry.clock > client.clock || client.json != json;
         let before = client.owner.take();
-        self.has_released |= before.is_some() && json.is_none();
+        if before.as_ref().is_some_and(|before| json.is_none() || before.session != member.session) {
+            self.released.push(entry.client_id);
+        }
         client.owner = json.is_some().then(|| Owner {
             session: member.session,
             person: member.person.clone(),
@@ -271,7 +273,7 @@ impl AwarenessTable {
             if let Some(client) = self.clients.get_mut(&id)
                 && client.belongs_to(member)
             {
-                self.has_released = true;
+                self.released.push(id);
                 client.owner = None;
                 client.json = None;
                 client.clock += 1;
@@ -294,7 +296,7 @@ impl AwarenessTable {
                 client.json = None;
                 client.owner = None;
                 client.renewed_at = now;
-                self.has_released = true;
+                self.released.push(id);
                 expired.push(id);
             }
             client.json.is_some() || client.is_pending || age < FORGOTTEN_AFTER

@@ -1,17 +1,17 @@
 //! One batch: everything that waited becomes one transaction, one record, one broadcast.
 
-use std::{collections::HashMap, time::Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use confluo_protocol::{
     Access, AuthMessage, ClientId, CloseCode, Frame, Message, Seq, SessionId, StateVectorV1, UpdateV1, UserId,
     message::encode_save_status_with_refusals,
-    update::{Admission, ClockRange, Clocks, Early, UpdateLimits, check_update},
+    update::{Admission, ClockRange, Clocks, UpdateLimits, check_update},
 };
 
 use crate::{
-    awareness::AwarenessTable,
     document::Broken,
+    early::is_held,
     effects::{Effects, NewRecord, Outgoing},
     room::{InFlight, Room},
     session::Session,
@@ -53,7 +53,7 @@ struct Sender {
 
 /// What has been gathered from a batch before it is applied.
 #[derive(Default)]
-struct Gathered {
+pub(crate) struct Gathered {
     updates: Vec<UpdateV1>,
     updates_bytes: usize,
     /// One of `updates` begins with what is known.
@@ -61,7 +61,7 @@ struct Gathered {
     /// Of each of `updates`, its place in `taken`.
     places: Vec<usize>,
     /// Whose ranges `updates` hold, to see afterwards whether they were integrated.
-    ranges: Vec<(SessionId, ClockRange)>,
+    pub(crate) ranges: Vec<(SessionId, ClockRange)>,
     /// What may leave when the batch is on disk.
     held: Vec<Outgoing>,
     /// Kept until it is known that the batch did not break the document.
@@ -186,33 +186,6 @@ impl Room {
         self.note_early(now, id, early, is_answer, effects);
     }
 
-    fn note_early(
-        &mut self,
-        now: Instant,
-        id: SessionId,
-        early: Option<Early>,
-        is_answer: bool,
-        effects: &mut Effects,
-    ) {
-        if early.is_none() && !is_answer {
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        if early.is_some() {
-            effects.counts.early += 1;
-            if !self.early_sessions.contains(&id) {
-                self.early_sessions.push(id);
-            }
-        }
-        if session.note_early(now, early, is_answer) {
-            self.ask(id, effects);
-        }
-    }
-
-    fn ask(&mut self, id: SessionId, effects: &mut Effects) {
-        effects.now.push(Outgoing::Direct(id, Frame::step1(&self.document.state_vector())));
-    }
-
     /// The update cannot be taken, and its sender must not go on as if it had been.
     fn refuse_update(&mut self, id: SessionId, code: CloseCode, reason: String, effects: &mut Effects) {
         effects.counts.refused += 1;
@@ -248,11 +221,11 @@ impl Room {
                 session.keep_save_status(bytes);
             }
         }
-        self.ask_again(now, effects);
+        self.ask_who_waited_for(&gathered, effects);
         self.answer_save_statuses(&mut gathered);
         for id in std::mem::take(&mut gathered.left) {
             self.sessions.remove(&id);
-            self.early_sessions.retain(|&early| early != id);
+            self.early_sessions.remove(&id);
             effects.departed.push(id);
         }
         let Some(update) = committed else {
@@ -274,36 +247,6 @@ impl Room {
         gathered.held.insert(0, Outgoing::Content(frame));
         self.in_flight = Some(InFlight { seq: self.head, held: gathered.held });
         effects.commit = Some(NewRecord { seq: self.head, authors: gathered.authors, update });
-    }
-
-    /// yrs took some of the batch out again: it refers to what nobody has sent. To its senders it is early.
-    fn note_not_integrated(&mut self, now: Instant, gathered: &Gathered, effects: &mut Effects) {
-        for (id, range) in &gathered.ranges {
-            if self.document.clocks().clock(range.client) < range.end {
-                let fingerprint = range.client ^ (u64::from(range.end) << 32);
-                let early = Early { waits_for: Vec::new(), held: Vec::new(), fingerprint };
-                self.note_early(now, *id, Some(early), false, effects);
-            }
-        }
-    }
-
-    /// Something that early content waited for may have come from someone else, or somebody has let it go.
-    pub(crate) fn ask_again(&mut self, now: Instant, effects: &mut Effects) {
-        let mut early_sessions = std::mem::take(&mut self.early_sessions);
-        early_sessions.retain(|id| {
-            let Some(session) = self.sessions.get(id) else { return false };
-            let Some(early) = &session.early else { return false };
-            let user = session.user.as_ref();
-            let is_held = |client| is_held(&self.awareness, &self.sessions, &self.authors, user, client);
-            let is_released = early.content.held.iter().any(|&client| !is_held(client));
-            let Some(session) = self.sessions.get_mut(id) else { return false };
-            if session.should_ask_again(now, is_released, |client| self.document.clocks().clock(client)) {
-                let vector = self.document.state_vector();
-                effects.now.push(Outgoing::Direct(*id, Frame::step1(&vector)));
-            }
-            true
-        });
-        self.early_sessions = early_sessions;
     }
 
     /// Everything that was applied when it was read, and everything early from its session, is in this batch.
@@ -373,28 +316,4 @@ impl Room {
             effects.now.push(self.lineage_frame(id));
         }
     }
-}
-
-/// SY22: who is seen to write under a client id, if what is new under it can come from there alone.
-pub(crate) fn holder<'a>(
-    awareness: &'a AwarenessTable,
-    sessions: &HashMap<SessionId, Session>,
-    client: ClientId,
-) -> Option<&'a UserId> {
-    let (source, user) = awareness.source_of(client)?;
-    sessions.get(&source).is_some_and(|source| source.access == Access::Write).then_some(user)
-}
-
-/// SY22: whether what is new of a client waits, if it comes from this user. So it does while somebody else is seen to write
-/// under that id, unless the document had its first struct from this one.
-fn is_held(
-    awareness: &AwarenessTable,
-    sessions: &HashMap<SessionId, Session>,
-    authors: &HashMap<ClientId, UserId>,
-    sender: Option<&UserId>,
-    client: ClientId,
-) -> bool {
-    let Some(sender) = sender else { return false };
-    let is_another = holder(awareness, sessions, client).is_some_and(|user| user != sender);
-    is_another && authors.get(&client) != Some(sender)
 }

@@ -16,6 +16,7 @@ mod awareness;
 mod batch;
 mod creation;
 mod document;
+mod early;
 mod effects;
 mod full_state;
 mod inspect;

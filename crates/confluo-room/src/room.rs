@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Instant,
 };
 
@@ -14,9 +14,10 @@ use confluo_protocol::{
 
 use crate::{
     awareness::{AwarenessLimits, AwarenessTable},
-    batch::{Content, holder},
+    batch::Content,
     creation::Creation,
     document::Document,
+    early::holder,
     effects::{Effects, Joining, LineageClaim, Outgoing, RoomConfig, RoomInput},
     full_state::FullStateCache,
     presence::INTRODUCTION_TIME,
@@ -58,7 +59,9 @@ pub struct Room {
     pub(crate) since_snapshot: SinceSnapshot,
     pub(crate) is_damaged: bool,
     /// Sessions with early content.
-    pub(crate) early_sessions: Vec<SessionId>,
+    pub(crate) early_sessions: BTreeSet<SessionId>,
+    /// When one of them is to be asked again, whatever happens.
+    pub(crate) next_retry: Option<Instant>,
     /// The full state's size when it was last encoded, and what has been added since: an upper bound.
     pub(crate) measured_bytes: usize,
     pub(crate) added_bytes: usize,
@@ -94,7 +97,8 @@ impl Room {
             authors: HashMap::new(),
             since_snapshot: SinceSnapshot::default(),
             is_damaged: false,
-            early_sessions: Vec::new(),
+            early_sessions: BTreeSet::new(),
+            next_retry: None,
             measured_bytes: 0,
             added_bytes: 0,
         };
@@ -135,7 +139,7 @@ impl Room {
                 RoomInput::AccessChanged(session, access) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.access = access;
-                        self.awareness.note_release();
+                        self.awareness.note_release(&session.member);
                         if !self.config.may_publish(access) {
                             self.awareness.leave(now, &session.member);
                         }
@@ -168,8 +172,10 @@ impl Room {
         effects.needs_rebuild |= self.document.is_broken() && self.in_flight.is_none();
         self.inform_newcomers(now, &mut effects);
         self.awareness.sweep(now);
-        if !self.document.is_broken() && self.awareness.take_released() {
-            self.ask_again(now, &mut effects);
+        if !self.document.is_broken() {
+            let released = self.awareness.take_released();
+            self.ask_who_was_held(released, &mut effects);
+            self.ask_after_pauses(now, &mut effects);
         }
         if let Some(entries) = self.awareness.take_broadcast(now) {
             effects.now.push(Outgoing::Presence(Frame::awareness(&entries)));
@@ -245,10 +251,9 @@ impl Room {
     /// When [`Room::handle`] wants to be called with [`RoomInput::Tick`], if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
         let newcomer = self.newcomers.front().map(|&(at, _)| at);
-        match (newcomer, self.awareness.next_deadline()) {
-            (Some(newcomer), Some(awareness)) => Some(newcomer.min(awareness)),
-            (one, other) => one.or(other),
-        }
+        // Nobody is asked for the sake of a document that is lost.
+        let retry = self.next_retry.filter(|_| !self.document.is_broken());
+        [newcomer, retry, self.awareness.next_deadline()].into_iter().flatten().min()
     }
 
     /// Bytes of content that wait for the commit in flight.

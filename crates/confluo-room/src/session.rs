@@ -13,7 +13,7 @@ use crate::awareness::Membership;
 
 /// How many save statuses wait for early content; a later one implies the earlier, so the oldest goes first.
 const MAX_WAITING_SAVE_STATUSES: usize = 64;
-/// How many clients' clocks are remembered that early content waits for; they are looked at after each batch.
+/// How many clients' clocks are remembered that early content waits for.
 const MAX_AWAITED_CLOCKS: usize = 1024;
 /// The first and the longest pause before content that refers to something unknown is asked for again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -111,28 +111,13 @@ impl Session {
         !std::mem::replace(&mut self.is_asked, true)
     }
 
-    /// Whether a stuck remainder may fit now, so that the client must be asked again: `is_released` if some of it was held and
-    /// is no longer.
-    pub(crate) fn should_ask_again(
-        &mut self,
-        now: Instant,
-        is_released: bool,
-        mut clock: impl FnMut(ClientId) -> u32,
-    ) -> bool {
-        let Some(early) = self.early.as_mut().filter(|early| early.is_stuck) else { return false };
-        let may_fit = if early.content.waits_for.is_empty() {
-            // It refers to something, and nobody knows what: ask more and more rarely.
-            now >= early.retry_at
-        } else {
-            early.content.waits_for.iter().any(|&(client, needed)| clock(client) >= needed)
-        };
-        if !(may_fit || is_released) || self.is_asked {
-            return false;
+    /// Notes that it is asked for what is stuck.
+    pub(crate) fn note_asked_again(&mut self) {
+        if let Some(early) = &mut self.early {
+            early.is_stuck = false;
+            early.pause = (early.pause * 2).min(LONGEST_PAUSE);
         }
-        early.is_stuck = false;
-        early.pause = (early.pause * 2).min(LONGEST_PAUSE);
         self.is_asked = true;
-        true
     }
 
     pub(crate) fn keep_save_status(&mut self, bytes: &[u8]) {
@@ -144,6 +129,40 @@ impl Session {
     }
 }
 
+impl EarlyContent {
+    /// The client has nothing to say to it before something changes.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck
+    }
+
+    /// When it is worth asking again, if nobody knows what it waits for.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        (self.is_stuck && self.content.waits_for.is_empty()).then_some(self.retry_at)
+    }
+
+    /// Whether some of it may fit, now that these clients' clocks have moved to these, ascending.
+    pub(crate) fn may_fit(&self, moved: &[(ClientId, u32)]) -> bool {
+        let waits_for = &self.content.waits_for[..];
+        // Either may be a thousand times as long as the other.
+        if moved.len() < waits_for.len() {
+            moved.iter().any(|&(client, clock)| clock_of(waits_for, client).is_some_and(|needed| clock >= needed))
+        } else {
+            waits_for.iter().any(|&(client, needed)| clock_of(moved, client).is_some_and(|clock| clock >= needed))
+        }
+    }
+
+    /// Of these clients, ascending, those of which some of it was held.
+    pub(crate) fn was_held<'a>(&'a self, released: &'a [ClientId]) -> impl Iterator<Item = ClientId> + 'a {
+        let held = &self.content.held[..];
+        let (few, many) = if released.len() < held.len() { (released, held) } else { (held, released) };
+        few.iter().copied().filter(move |client| many.binary_search(client).is_ok())
+    }
+}
+
+fn clock_of(clocks: &[(ClientId, u32)], client: ClientId) -> Option<u32> {
+    clocks.binary_search_by_key(&client, |(client, _)| *client).ok().map(|at| clocks[at].1)
+}
+
 /// Of content that waits for too much, it counts as unknown what it waits for.
 fn bounded(mut early: Early) -> Early {
     if early.waits_for.len() > MAX_AWAITED_CLOCKS {
@@ -151,6 +170,7 @@ fn bounded(mut early: Early) -> Early {
     }
     // What is held waits for a clock, too.
     early.held.truncate(MAX_AWAITED_CLOCKS);
+    early.held.sort_unstable();
     early.held.shrink_to_fit();
     early.waits_for.shrink_to_fit();
     early

@@ -26,12 +26,12 @@ impl AwarenessTable {
     }
 
     /// A session that owns ids may do less than before.
-    pub(crate) fn note_release(&mut self) {
-        self.has_released = true;
+    pub(crate) fn note_release(&mut self, member: &Membership) {
+        self.released.extend(&member.ids);
     }
 
-    /// Whether an id may have lost its owner since the last call.
-    pub(crate) fn take_released(&mut self) -> bool {
-        std::mem::take(&mut self.has_released)
+    /// The ids that may have lost their owner since the last call.
+    pub(crate) fn take_released(&mut self) -> Vec<ClientId> {
+        std::mem::take(&mut self.released)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use confluo_protocol::{Message, SessionId, SyncMessage, UpdateV1};
+use confluo_protocol::{Message, SessionId, SyncMessage, UpdateV1, Writer};
 use confluo_testkit::network::joining;
 use yrs::{ReadTxn, StateVector, Transact, updates::decoder::Decode};
 
@@ -168,6 +168,35 @@ fn sy11_time_alone_never_makes_the_server_ask() {
         scene.send(1, [save_status(1)]);
         assert!(!scene.inbox(1).iter().any(is_step1));
     }
+}
+
+/// Content that waits for more clients than are remembered.
+#[test]
+fn sy11_what_waits_for_nobody_knows_what_is_asked_for_after_longer_and_longer_pauses() {
+    let mut scene = Scene::with_sessions(2);
+    let mut deletes = Writer::default();
+    deletes.write_var_uint(0).write_var_uint(2_000);
+    for client in 1_000..3_000 {
+        deletes.write_var_uint(client).write_raw(&[1, 0, 1]);
+    }
+    let early = UpdateV1(deletes.finish());
+    scene.send(1, [update(&early)]);
+    assert!(scene.inbox(1).iter().any(is_step1));
+    scene.send(1, [step2(&early)]);
+    let start = scene.now;
+    let mut asked_at = Vec::new();
+    while asked_at.len() < 8 {
+        // The others are busy all the time, and with nothing of that.
+        scene.send(2, [save_status(1)]);
+        let next = scene.server.room().next_deadline().expect("it is to be asked again");
+        scene.wait(next - scene.now);
+        if scene.inbox(1).iter().any(is_step1) {
+            asked_at.push((scene.now - start).as_secs());
+            scene.send(1, [step2(&early)]);
+        }
+    }
+    assert_eq!(asked_at, [1, 3, 7, 15, 31, 63, 127, 191]);
+    scene.assert_nobody_closed();
 }
 
 #[test]
