@@ -56,6 +56,18 @@ impl Members {
         }
     }
 
+    pub(crate) fn question(&self, session: SessionId, frame: Frame) {
+        if let Some(&place) = self.places.get(&session) {
+            self.list[place].outbox.question(frame);
+        }
+    }
+
+    pub(crate) fn introduce(&self, session: SessionId, frame: &Frame) {
+        if let Some(&place) = self.places.get(&session) {
+            self.list[place].outbox.try_push(frame);
+        }
+    }
+
     pub(crate) fn catch_up(&mut self, session: SessionId, frames: Vec<Frame>) {
         if let Some(&place) = self.places.get(&session) {
             let member = &mut self.list[place];

@@ -21,7 +21,8 @@ const FRAME_OVERHEAD_BYTES: usize = 64;
 ///
 /// At the bound content and awareness are dropped and the queue is marked as *behind*; when it has drained, the session
 /// tells its room, which brings it up to date with one diff. What must arrive ([`Outbox::push`]) is never dropped: instead
-/// nothing more is asked by who does not read the answers ([`Outbox::may_ask`]).
+/// nothing more is asked by who does not read the answers, nor answered by who does not read the questions
+/// ([`Outbox::may_say`]).
 #[derive(Debug)]
 pub(crate) struct Outbox {
     frames: SegQueue<Frame>,
@@ -30,6 +31,8 @@ pub(crate) struct Outbox {
     is_behind: AtomicBool,
     /// The session has asked for something large, and the room has not answered yet.
     is_asking: AtomicBool,
+    /// How many steps 1 the room has pushed since the queue was last empty.
+    unread_questions: AtomicU32,
     ending: OnceLock<Ending>,
     /// Beside the ending, for it may come while the session ends in another way.
     expulsion: OnceLock<Box<Ending>>,
@@ -62,6 +65,7 @@ impl Outbox {
             max_bytes,
             is_behind: AtomicBool::new(false),
             is_asking: AtomicBool::new(false),
+            unread_questions: AtomicU32::new(0),
             ending: OnceLock::new(),
             expulsion: OnceLock::new(),
             waker: AtomicWaker::new(),
@@ -88,10 +92,12 @@ impl Outbox {
         true
     }
 
-    /// Whether the answer to `message` may be asked for now: what is large only when all that was large has been read, what
-    /// is small as long as not many frames wait. Without this, whoever asks and never reads would fill the memory.
-    pub(crate) fn may_ask(&self, message: &Message) -> bool {
+    /// Whether what answers `message`, or what it makes the room ask, may wait here: what is large only when all that was large
+    /// has been read, what is small as long as not many frames wait. Without this, who never reads would fill the memory.
+    pub(crate) fn may_say(&self, message: &Message) -> bool {
         match message {
+            // Nobody can have read the second of two questions without the first, nor answer one without having read it.
+            Message::Sync(SyncMessage::Step2(_)) => self.unread_questions.load(Ordering::Relaxed) < 2,
             Message::Sync(SyncMessage::Step1(_)) | Message::QueryAwareness => {
                 self.queued_bytes.load(Ordering::Relaxed) < self.max_bytes && !self.is_asking.load(Ordering::Acquire)
             }
@@ -105,6 +111,12 @@ impl Outbox {
         if matches!(message, Message::Sync(SyncMessage::Step1(_)) | Message::QueryAwareness) {
             self.is_asking.store(true, Ordering::Release);
         }
+    }
+
+    /// Queues a step 1, which must arrive.
+    pub(crate) fn question(&self, frame: Frame) {
+        self.unread_questions.fetch_add(1, Ordering::Relaxed);
+        self.push(frame);
     }
 
     /// Queues the answer to what was asked, which must arrive.
@@ -156,23 +168,29 @@ impl Outbox {
         self.queued_bytes.fetch_sub(bytes + frames * FRAME_OVERHEAD_BYTES, Ordering::Relaxed);
     }
 
-    /// Whether the session was behind; it is not any more.
-    pub(crate) fn take_behind(&self) -> bool {
+    /// The queue is empty. Whether the session was behind; it is not any more.
+    pub(crate) fn note_drained(&self) -> bool {
+        if self.unread_questions.load(Ordering::Relaxed) > 0 {
+            self.unread_questions.store(0, Ordering::Relaxed);
+        }
         self.is_behind.load(Ordering::Relaxed) && self.is_behind.swap(false, Ordering::AcqRel)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use confluo_protocol::UpdateV1;
+
     use super::*;
 
     #[test]
     fn at_the_bound_content_is_dropped_and_what_must_arrive_is_not() {
         let outbox = Outbox::new(100, 0);
         let frame = Frame::from_payload(&[0; 50]);
-        assert!(outbox.try_push(&frame) && !outbox.take_behind());
+        assert!(outbox.try_push(&frame) && !outbox.note_drained());
         assert!(!outbox.try_push(&frame));
-        assert!(outbox.take_behind() && !outbox.take_behind());
+        assert!(outbox.note_drained() && !outbox.note_drained());
         outbox.push(frame.clone());
         for _ in 0..2 {
             let popped = outbox.pop().unwrap();
@@ -180,6 +198,24 @@ mod tests {
         }
         assert!(outbox.pop().is_none());
         assert!(outbox.try_push(&frame), "it takes content again when it has drained");
+    }
+
+    #[test]
+    fn fr7_the_answer_to_a_step_1_that_is_not_read_waits_and_an_edit_does_not() {
+        let update = || UpdateV1(Bytes::from_static(&[0, 0]));
+        let (answer, edit) = (SyncMessage::Step2(update()), SyncMessage::Update(update()));
+        let [answer, edit] = [answer, edit].map(Message::Sync);
+        let outbox = Outbox::new(100, 0);
+        let question = Frame::from_payload(&[0; 200]);
+        outbox.question(question.clone());
+        assert!(outbox.may_say(&answer), "it may have been read, though what was written with it was not");
+        outbox.question(question);
+        assert!(!outbox.may_say(&answer) && outbox.may_say(&edit));
+        while let Some(popped) = outbox.pop() {
+            outbox.release(popped.len(), 1);
+        }
+        outbox.note_drained();
+        assert!(outbox.may_say(&answer));
     }
 
     #[test]

@@ -310,6 +310,8 @@ impl RoomTask {
         for outgoing in effects.now {
             match outgoing {
                 Outgoing::Direct(session, frame) => self.members.push(session, frame),
+                Outgoing::Question(session, frame) => self.members.question(session, frame),
+                Outgoing::Introduction(session, frame) => self.members.introduce(session, &frame),
                 Outgoing::States(session, frame) => self.members.answer(session, frame),
                 Outgoing::CatchUp(session, frames) => self.members.catch_up(session, frames),
                 Outgoing::Content(frame) => deliveries += self.members.push_content(&frame, overflowed),

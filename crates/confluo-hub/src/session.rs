@@ -49,7 +49,7 @@ pub(crate) struct Session<S> {
     posting: Option<Posting>,
     /// What is left of the last frame.
     unread: Bytes,
-    /// It asks for more before it has read what it asked for; nothing more is read before it has.
+    /// It says more before it has read what it was told; nothing more is read before it has.
     held: Option<Box<Message>>,
     owes_caught_up: bool,
     pace: Pace,
@@ -193,7 +193,7 @@ impl<S: SessionSocket> Session<S> {
         if std::mem::take(&mut self.owes_caught_up) {
             return Poll::Ready(self.post(RoomInput::CaughtUp(self.id)));
         }
-        if let Some(message) = self.held.take_if(|message| self.outbox.may_ask(message)) {
+        if let Some(message) = self.held.take_if(|message| self.outbox.may_say(message)) {
             return Poll::Ready(self.take(self.shared.clock.now(), *message));
         }
         if self.held.is_some() {
@@ -229,7 +229,7 @@ impl<S: SessionSocket> Session<S> {
 
     fn take_next(&mut self, now: Instant) -> Result<(), SessionEnd> {
         match self.next_message()? {
-            Some(message) if !self.outbox.may_ask(&message) => {
+            Some(message) if !self.outbox.may_say(&message) => {
                 self.held = Some(Box::new(message));
                 Ok(())
             }
@@ -341,7 +341,7 @@ impl<S: SessionSocket> Session<S> {
             self.shared.metrics.bytes_sent.add(self.writing_bytes as u64);
             (self.writing_bytes, self.writing_frames) = (0, 0);
         }
-        if self.outbox.take_behind() {
+        if self.outbox.note_drained() {
             self.owes_caught_up = true;
         }
         // A burst must not keep its buffer for ever.

@@ -1,9 +1,10 @@
 //! Who is present: the latest state of every client id, whose it is, and what must be told to whom.
 //!
 //! Stock clients relay every change that they receive back to the server, so most of what arrives here is an echo. An
-//! entry that is not newer is dropped before its JSON is looked at. PROTOCOL.md, rules AW1–AW9 and AW11.
+//! entry that is not newer is dropped before its JSON is looked at. PROTOCOL.md, rules AW1–AW9, AW11 and AW12.
 
 mod source;
+mod telling;
 
 use std::{
     collections::HashMap,
@@ -15,6 +16,7 @@ use confluo_protocol::{
     AwarenessEntry, AwarenessReader, AwarenessWriter, ClientId, DecodeError, SessionId, varint::MAX_SAFE_INTEGER,
 };
 
+use self::telling::Told;
 use crate::{
     session::Person,
     token_bucket::{Rate, TokenBucket},
@@ -26,6 +28,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 /// a loop, each time with new ids, must not fill the memory.
 const MIN_REMEMBERED: usize = 1_024;
 const REMEMBERED_PER_PRESENT: usize = 4;
+/// The states of all together, in bytes of JSON, or of one session if it may have more: whoever comes is sent all of them.
+const MAX_TOTAL_BYTES: usize = 4 << 20;
 /// How often expiry is looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(3);
 
@@ -113,6 +117,9 @@ pub(crate) struct AwarenessLimits {
 pub(crate) struct AwarenessTable {
     limits: AwarenessLimits,
     clients: HashMap<ClientId, Client>,
+    /// Of JSON in `clients`.
+    total_bytes: usize,
+    told: Told,
     pending: Vec<ClientId>,
     last_moment: Moment,
     quiet_until: Option<Instant>,
@@ -126,6 +133,8 @@ impl AwarenessTable {
         Self {
             limits,
             clients: HashMap::new(),
+            total_bytes: 0,
+            told: Told::default(),
             pending: Vec::new(),
             last_moment: 0,
             quiet_until: None,
@@ -134,7 +143,7 @@ impl AwarenessTable {
         }
     }
 
-    /// A session has joined. It is told all states by [`AwarenessTable::inform`], a little later: a stock client
+    /// A session has joined. It is told all states by [`AwarenessTable::introduce`], a little later: a stock client
     /// announces itself right after it opens, and what it says before it was told anything is no relay.
     pub(crate) fn join(&mut self, now: Instant, session: SessionId, person: Person) -> Membership {
         let joined = self.next_moment();
@@ -206,6 +215,9 @@ impl AwarenessTable {
         if entry.clock >= MAX_SAFE_INTEGER {
             return Err(Refusal::Malformed(DecodeError::IntegerTooLarge));
         }
+        if !self.has_room_for(&entry) {
+            return Ok(());
+        }
         if !member.bucket.take(now, 1, self.limits.rate).is_zero() {
             return Err(Refusal::TooFast);
         }
@@ -252,13 +264,21 @@ impl AwarenessTable {
             has_told_all: member.has_told_all || before.is_some_and(|before| before.has_told_all),
         });
         client.clock = entry.clock;
-        client.json = json;
+        self.total_bytes += json.as_ref().map_or(0, Bytes::len);
+        self.total_bytes -= std::mem::replace(&mut client.json, json).map_or(0, |json| json.len());
         client.renewed_at = now;
         if is_news {
             self.mark_pending(entry.client_id);
         }
         self.next_sweep.get_or_insert(now + SWEEP_EVERY);
         Ok(())
+    }
+
+    /// Whether the states of all stay within their bound with this one in the place of that before (AW12).
+    fn has_room_for(&self, entry: &AwarenessEntry<'_>) -> bool {
+        let before = self.clients.get(&entry.client_id).and_then(|client| client.json.as_ref()).map_or(0, Bytes::len);
+        let limit = MAX_TOTAL_BYTES.max(self.limits.max_state_bytes);
+        entry.is_null() || entry.json.len() <= before || self.total_bytes - before + entry.json.len() <= limit
     }
 
     /// What the member shows under this id.
@@ -275,7 +295,7 @@ impl AwarenessTable {
             {
                 self.released.push(id);
                 client.owner = None;
-                client.json = None;
+                self.total_bytes -= client.json.take().map_or(0, |json| json.len());
                 client.clock += 1;
                 client.renewed_at = now;
                 self.mark_pending(id);
@@ -292,8 +312,10 @@ impl AwarenessTable {
         let mut expired = Vec::new();
         self.clients.retain(|&id, client| {
             let age = now.saturating_duration_since(client.renewed_at);
-            if client.json.is_some() && age >= self.limits.expiry {
-                client.json = None;
+            if age >= self.limits.expiry
+                && let Some(json) = client.json.take()
+            {
+                self.total_bytes -= json.len();
                 client.owner = None;
                 client.renewed_at = now;
                 self.released.push(id);
@@ -322,43 +344,6 @@ impl AwarenessTable {
         }
     }
 
-    /// The changes since the last call, for everyone, if the room has been quiet long enough to say them.
-    pub(crate) fn take_broadcast(&mut self, now: Instant) -> Option<Bytes> {
-        if self.pending.is_empty() || self.quiet_until.is_some_and(|until| now < until) {
-            return None;
-        }
-        self.quiet_until = Some(now + self.limits.frame_interval);
-        let moment = self.next_moment();
-        let mut writer = AwarenessWriter::default();
-        for id in self.pending.drain(..) {
-            if let Some(client) = self.clients.get_mut(&id) {
-                client.is_pending = false;
-                client.broadcast = moment;
-                writer.push(entry_of(id, client));
-            }
-        }
-        Some(writer.finish())
-    }
-
-    /// All states, for a session that has none yet.
-    pub(crate) fn inform(&mut self, member: &mut Membership) -> Option<Bytes> {
-        member.informed = Some(self.next_moment());
-        self.encode_where(|client| client.json.is_some())
-    }
-
-    /// All states and who has gone, for a session that missed some broadcasts.
-    pub(crate) fn encode_everything(&self) -> Option<Bytes> {
-        self.encode_where(|_| true)
-    }
-
-    fn encode_where(&self, wanted: impl Fn(&Client) -> bool) -> Option<Bytes> {
-        let mut writer = AwarenessWriter::default();
-        for (&id, client) in self.clients.iter().filter(|(_, client)| wanted(client)) {
-            writer.push(entry_of(id, client));
-        }
-        (!writer.is_empty()).then(|| writer.finish())
-    }
-
     /// When [`AwarenessTable::sweep`] or [`AwarenessTable::take_broadcast`] next has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let broadcast = if self.pending.is_empty() { None } else { self.quiet_until };
@@ -369,6 +354,7 @@ impl AwarenessTable {
     }
 
     fn mark_pending(&mut self, id: ClientId) {
+        self.told.clear();
         if let Some(client) = self.clients.get_mut(&id)
             && !client.is_pending
         {
@@ -381,10 +367,6 @@ impl AwarenessTable {
         self.last_moment += 1;
         self.last_moment
     }
-}
-
-fn entry_of(client_id: ClientId, client: &Client) -> AwarenessEntry<'_> {
-    AwarenessEntry { client_id, clock: client.clock, json: client.json.as_deref().unwrap_or(b"null") }
 }
 
 #[cfg(test)]

@@ -208,6 +208,7 @@ impl Room {
         if !gathered.updates.is_empty() {
             match self.document.apply(&gathered.updates, gathered.repeats) {
                 Ok(applied) => {
+                    self.full_state.forget_question();
                     if applied.was_pruned {
                         self.note_not_integrated(now, &gathered, effects);
                     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use confluo_protocol::{
-    Access, ClientId, Frame, SessionId, UserId,
+    Access, ClientId, SessionId, UserId,
     update::{Clocks, Early},
 };
 
@@ -49,8 +49,10 @@ impl Room {
         }
     }
 
-    fn ask(&mut self, id: SessionId, effects: &mut Effects) {
-        effects.now.push(Outgoing::Direct(id, Frame::step1(&self.document.state_vector())));
+    /// Asks for what the document lacks. All who are asked between two changes share one frame.
+    pub(crate) fn ask(&mut self, id: SessionId, effects: &mut Effects) {
+        let frame = self.full_state.question(|| self.document.state_vector());
+        effects.now.push(Outgoing::Question(id, frame));
     }
 
     /// yrs took some of the batch out again: it refers to what nobody has sent. To its senders it is early.

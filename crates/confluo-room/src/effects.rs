@@ -96,8 +96,12 @@ pub struct NewRecord {
 pub enum Outgoing {
     /// To one session; never dropped.
     Direct(SessionId, Frame),
+    /// A step 1 to one session; never dropped. Before it is read nothing can answer it.
+    Question(SessionId, Frame),
     /// The states of all to one session that asked for them; never dropped.
     States(SessionId, Frame),
+    /// The states of all to one session that has come, or missed some of them; dropped if its queue is at its bound.
+    Introduction(SessionId, Frame),
     /// Brings one session up to date; never dropped. From here on it is subscribed to content.
     CatchUp(SessionId, Vec<Frame>),
     /// Content, to every subscribed session; dropped for one whose queue is at its bound ([`RoomInput::Overflowed`]).

@@ -1,7 +1,7 @@
 //! The encoded document, kept for those who join: a busy room does not encode it for each of them.
 
 use bytes::Bytes;
-use confluo_protocol::{Frame, Seq, UpdateV1};
+use confluo_protocol::{Frame, Seq, StateVectorV1, UpdateV1};
 
 /// Updates after the cached state may grow to this many bytes, or to a quarter of the state, before it is encoded anew.
 const MIN_TAIL_BYTES: usize = 64 << 10;
@@ -9,11 +9,12 @@ const MIN_TAIL_BYTES: usize = 64 << 10;
 /// An update that holds nothing.
 pub(crate) const NOTHING: &[u8] = &[0, 0];
 
-/// The answers to a step 1 that are worth keeping.
+/// The server's own step 1, and the answers to a step 1 that are worth keeping.
 #[derive(Debug, Default)]
 pub(crate) struct FullStateCache {
     state: Option<CachedState>,
     last_diff: Option<(Bytes, Frame)>,
+    question: Option<Frame>,
 }
 
 #[derive(Debug)]
@@ -65,14 +66,24 @@ impl FullStateCache {
         self.state.as_ref().filter(|state| state.through == through).map(|state| state.update.clone())
     }
 
-    /// The answer to a state vector that was asked with these very bytes since the last change.
+    /// The answer to this state vector, if that was given since the last change.
     pub(crate) fn diff(&self, vector: &[u8]) -> Option<Frame> {
         self.last_diff.as_ref().filter(|(asked, _)| asked == vector).map(|(_, frame)| frame.clone())
     }
 
-    pub(crate) fn keep_diff(&mut self, vector: &[u8], frame: Frame) {
-        // A copy: the vector is part of a frame, which would stay in memory with all else that it holds.
-        self.last_diff = Some((Bytes::copy_from_slice(vector), frame));
+    pub(crate) fn keep_diff(&mut self, vector: Bytes, frame: Frame) {
+        self.last_diff = Some((vector, frame));
+    }
+
+    /// The server's step 1: one frame for all who are asked between two changes. What asks for too much, because the clocks
+    /// have moved within a batch, does no harm.
+    pub(crate) fn question(&mut self, state_vector: impl FnOnce() -> StateVectorV1) -> Frame {
+        self.question.get_or_insert_with(|| Frame::step1(&state_vector())).clone()
+    }
+
+    /// The clocks have moved.
+    pub(crate) fn forget_question(&mut self) {
+        self.question = None;
     }
 
     /// The document has changed.
@@ -90,7 +101,7 @@ impl FullStateCache {
 
     /// Forgets what nobody asked for since the last call, so that a quiet document is in memory once.
     pub(crate) fn age(&mut self) {
-        self.last_diff = None;
+        (self.last_diff, self.question) = (None, None);
         if let Some(state) = &mut self.state
             && !std::mem::replace(&mut state.was_used, false)
         {

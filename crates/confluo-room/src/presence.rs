@@ -28,35 +28,30 @@ impl Room {
             }
         }
         if !was_informed {
-            self.inform(id, effects);
-        }
-    }
-
-    fn inform(&mut self, id: SessionId, effects: &mut Effects) {
-        if let Some(session) = self.sessions.get_mut(&id)
-            && let Some(entries) = self.awareness.inform(&mut session.member)
-        {
-            effects.now.push(Outgoing::Direct(id, Frame::awareness(&entries)));
+            // With all others who say their first word now.
+            self.newcomers.push_front((now, id));
         }
     }
 
     /// Even that nobody is here is an answer: whoever asks may not ask again before.
     pub(crate) fn answer_query(&mut self, id: SessionId, effects: &mut Effects) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            let entries = self.awareness.inform(&mut session.member);
-            let frame = Frame::awareness(entries.as_deref().unwrap_or(&[0]));
+            let frame = self.awareness.introduce(&mut session.member);
             effects.now.push(Outgoing::States(id, frame));
         }
     }
 
-    /// Tells all states to those who have been here for a moment and said nothing.
+    /// Tells all states to those who have said something, or have been here for a moment.
     pub(crate) fn inform_newcomers(&mut self, now: Instant, effects: &mut Effects) {
         while let Some(&(at, id)) = self.newcomers.front()
             && at <= now
         {
             self.newcomers.pop_front();
-            if self.sessions.get(&id).is_some_and(|session| !session.member.is_informed()) {
-                self.inform(id, effects);
+            let session = self.sessions.get_mut(&id).filter(|session| !session.member.is_informed());
+            let Some(session) = session else { continue };
+            let frame = self.awareness.introduce(&mut session.member);
+            if self.awareness.shows_somebody() {
+                effects.now.push(Outgoing::Introduction(id, frame));
             }
         }
     }

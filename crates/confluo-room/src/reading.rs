@@ -1,7 +1,9 @@
 //! What brings one session up to date: the answer to its step 1, and the diff after its queue overflowed.
 
+use std::collections::BTreeMap;
+
 use confluo_protocol::{
-    ClientId, Clocks, CloseCode, Frame, SessionId, StateVectorV1, state_vector::check_state_vector,
+    ClientId, Clocks, CloseCode, Frame, SessionId, StateVectorV1, encode_state_vector, state_vector::check_state_vector,
 };
 
 use crate::{
@@ -12,7 +14,6 @@ use crate::{
 
 impl Room {
     pub(crate) fn answer_step1(&mut self, id: SessionId, vector: &StateVectorV1, effects: &mut Effects) {
-        let asked = &vector.0;
         let known = match check_state_vector(vector) {
             Ok(known) => known,
             Err(error) => {
@@ -21,21 +22,34 @@ impl Room {
             }
         };
         self.note_what_it_has(id, &known);
+        let known = self.shared_with(known);
+        let asked = encode_state_vector(&known).0;
         let frames = if known.is_empty() {
             self.full_state_frames()
-        } else if let Some(frame) = self.full_state.diff(asked) {
+        } else if let Some(frame) = self.full_state.diff(&asked) {
             Ok(vec![frame])
         } else {
             self.document.encode_diff(&known).map(|diff| {
                 let (frame, _) = Frame::step2(&diff);
-                // Whoever knows more clients than the document holds does not ask for what others ask for.
-                if asked.len() <= self.document_bytes() {
-                    self.full_state.keep_diff(asked, frame.clone());
-                }
+                self.full_state.keep_diff(asked, frame.clone());
                 vec![frame]
             })
         };
         self.catch_up(id, frames, effects);
+    }
+
+    /// What a state vector says of the document's own clients, in order: who lack the same share an answer.
+    fn shared_with(&mut self, known: Vec<(ClientId, u32)>) -> Vec<(ClientId, u32)> {
+        let clocks = self.document.clocks();
+        let mut shared = BTreeMap::new();
+        for (client, clock) in known {
+            let here = clocks.clock(client);
+            if here > 0 {
+                // Of a client that is named twice the later entry counts, as in yjs and yrs.
+                shared.insert(client, clock.min(here));
+            }
+        }
+        shared.into_iter().filter(|&(_, clock)| clock > 0).collect()
     }
 
     /// SY22: who has nothing that the document lacks has nothing to tell.
@@ -56,8 +70,8 @@ impl Room {
             let frames = self.document.encode_diff(&known).map(|diff| vec![Frame::step2(&diff).0]);
             self.catch_up(id, frames, effects);
         }
-        if let Some(entries) = self.awareness.encode_everything() {
-            effects.now.push(Outgoing::Direct(id, Frame::awareness(&entries)));
+        if self.awareness.knows_somebody() {
+            effects.now.push(Outgoing::Introduction(id, self.awareness.everything()));
         }
     }
 

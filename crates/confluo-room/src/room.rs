@@ -200,7 +200,7 @@ impl Room {
                 self.lineage_askers.push(joining.session);
             }
         }
-        effects.now.push(Outgoing::Direct(joining.session, Frame::step1(&self.document.state_vector())));
+        self.ask(joining.session, effects);
         let person = Person { user: joining.user.clone(), address: joining.address };
         let member = self.awareness.join(now, joining.session, person);
         let session = Session::new(joining.access, joining.user, member);
@@ -316,6 +316,7 @@ impl Room {
     /// Gives back memory that only a busy room needs; to be called every minute or so.
     pub fn age(&mut self) {
         self.full_state.age();
+        self.awareness.age();
     }
 }
 

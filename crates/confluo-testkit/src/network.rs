@@ -4,6 +4,7 @@
 
 mod access;
 mod client;
+mod connection;
 mod disk;
 mod durable;
 mod forgery;

@@ -37,7 +37,7 @@ impl<S: SessionSocket> Session<S> {
         }
         // What it asked for and its presence are of no use any more.
         while self.outbox.expulsion().is_none()
-            && let Ok(Some(message)) = self.next_message()
+            && let Some(message) = self.next_unread()
         {
             let now = self.shared.clock.now();
             let is_edit = matches!(message, Message::Sync(SyncMessage::Step2(_) | SyncMessage::Update(_)));
@@ -53,6 +53,11 @@ impl<S: SessionSocket> Session<S> {
                 let _ = posting.await;
             }
         }
+    }
+
+    fn next_unread(&mut self) -> Option<Message> {
+        let held = self.held.take().map(|message| *message);
+        held.or_else(|| self.next_message().ok().flatten())
     }
 
     async fn send_last(&mut self, ending: &Ending) {

@@ -8,6 +8,7 @@
 //! 6. `stalled`: a peer whose network takes nothing, and its gate. 7. `expelled`: who is out is out at once. 8. `gated`: what a
 //!    gate is told. 9. `refused`: who may not enter hears it after a while. 10. `logged`: what a session that panics leaves in the log.
 //! 11. `fault`: a room that panics. 12. `slow`: documents of which something takes long. 13. `silent`: who says nothing.
+//! 14. `unread`: who does not read what it is asked.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
@@ -22,5 +23,6 @@ mod refused;
 mod silent;
 mod slow;
 mod stalled;
+mod unread;
 mod watched;
 mod wire;

@@ -169,7 +169,7 @@ fn sy11_what_is_remembered_of_early_content_is_bounded() {
         let letter = UpdateV1(Bytes::from_static(&[1, 1, 2, 0, 4, 1, 1, b'r', 1, b'b', 0]));
         let later = now + std::time::Duration::from_secs(2);
         let effects = room.handle(later, [RoomInput::Received(other, Message::Sync(SyncMessage::Update(letter)))]);
-        let asked = effects.now.iter().any(|it| matches!(it, Outgoing::Direct(to, _) if *to == waiting));
+        let asked = effects.now.iter().any(|it| matches!(it, Outgoing::Question(to, _) if *to == waiting));
         assert!(asked, "it is asked again");
     }
 }

@@ -1,4 +1,4 @@
-//! AW1–AW11: whose a client id is, and who is told what.
+//! AW1–AW12: whose a client id is, and who is told what.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -147,6 +147,17 @@ fn aw6_a_late_joiner_is_told_all_states_and_so_is_who_asks() {
     scene.inboxes(1..=3);
     scene.send(1, [Message::QueryAwareness]);
     assert_eq!(scene.hears(1).len(), 3);
+}
+
+#[test]
+fn aw6_sy7_whose_queue_is_full_is_told_all_states_when_it_has_read_it() {
+    let mut scene = Scene::with_sessions(1);
+    scene.publish(1, &[(A, 1, "{}")]);
+    scene.server.max_queued_frames = 1;
+    scene.join(joining(SessionId(2)));
+    scene.wait(Duration::from_millis(150));
+    assert!(scene.hears(2).is_empty(), "the server's step 1 was all that had room");
+    assert_eq!(scene.hears(2), [entry(A, 1, "{}")]);
 }
 
 #[test]
@@ -309,4 +320,37 @@ fn aw4_a_return_with_an_old_clock_is_answered_with_the_one_to_beat() {
     scene.inbox(2);
     scene.publish(3, &[(A, 10, "{}")]);
     assert_eq!(scene.hears(2), [entry(A, 10, "{}")]);
+}
+
+#[test]
+fn aw12_beyond_what_all_states_may_take_together_a_longer_one_is_passed_over() {
+    let state = |letter: &str| format!("\"{}\"", letter.repeat(65_000));
+    let mut scene = Scene::with_sessions(70);
+    for session in 1..=70 {
+        scene.send(session, [awareness(&[(session, 1, &state("x"))])]);
+    }
+    scene.wait(Duration::from_millis(150));
+    scene.assert_nobody_closed();
+    scene.join(joining(SessionId(71)));
+    scene.wait(Duration::from_millis(150));
+    let seen: Vec<_> = scene.hears(71).into_iter().map(|(client, ..)| client).collect();
+    assert_eq!(seen, (1..=64).collect::<Vec<_>>());
+    scene.inboxes(1..=70);
+    // One of the same length is taken, and as soon as somebody is gone a new one too.
+    scene.publish(1, &[(1, 2, &state("y"))]);
+    assert_eq!(scene.hears(70), [entry(1, 2, &state("y"))]);
+    scene.server.leave(scene.now, SessionId(2));
+    scene.publish(70, &[(70, 2, &state("z"))]);
+    assert_eq!(scene.hears(1).last(), Some(&entry(70, 2, &state("z"))));
+    scene.publish(3, &[(3, 2, "null")]);
+    scene.wait(Duration::from_secs(31));
+    scene.wait(Duration::from_secs(31));
+    for session in (4..=70).step_by(2) {
+        scene.send(session, [awareness(&[(session, 3, &state("w"))])]);
+    }
+    scene.wait(Duration::from_millis(150));
+    scene.join(joining(SessionId(72)));
+    scene.wait(Duration::from_millis(150));
+    assert_eq!(scene.hears(72).len(), 34, "what has expired counts no more");
+    scene.assert_nobody_closed();
 }

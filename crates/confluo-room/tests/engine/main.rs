@@ -13,4 +13,5 @@ mod nesting;
 mod network;
 mod save_status;
 mod scene;
+mod shared;
 mod sync;

@@ -1,31 +1,20 @@
 //! One room and its disk. A flush ends when the network says so; a crash keeps only what was flushed.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use confluo_protocol::{
-    Access, CloseCode, DocumentName, Frame, Message, Reader, SessionId, SyncMessage, UpdateV1,
+    Access, CloseCode, DocumentName, Message, SessionId, SyncMessage, UpdateV1,
     update::{UpdateLimits, check_update},
 };
 use confluo_room::{Counts, Effects, Joining, NewRecord, Outgoing, Room, RoomConfig, RoomInput};
 use confluo_store::DocumentStore;
 
 use super::{
+    connection::{Connection, read_frame},
     disk::{Disk, Written, open},
     durable::Durable,
 };
 use crate::content::Content;
-
-struct Connection {
-    outgoing: VecDeque<Frame>,
-    is_subscribed: bool,
-    is_behind: bool,
-    /// The session has ended; what waits still goes out.
-    is_ending: bool,
-}
 
 /// The server's side of a [`super::Network`], and what drives a room in a test by itself.
 pub struct VirtualServer {
@@ -113,10 +102,8 @@ impl VirtualServer {
 
     /// A session opens.
     pub fn join(&mut self, now: Instant, joining: Joining) {
-        let connection =
-            Connection { outgoing: VecDeque::new(), is_subscribed: false, is_behind: false, is_ending: false };
         self.access.insert(joining.session, joining.access);
-        self.connections.insert(joining.session, connection);
+        self.connections.insert(joining.session, Connection::default());
         self.handle(now, vec![RoomInput::Joined(joining)]);
     }
 
@@ -343,9 +330,16 @@ impl VirtualServer {
         }
         for outgoing in effects.now {
             match outgoing {
-                Outgoing::Direct(session, frame) | Outgoing::States(session, frame) => {
+                Outgoing::Direct(session, frame)
+                | Outgoing::Question(session, frame)
+                | Outgoing::States(session, frame) => {
                     if let Some(connection) = self.connections.get_mut(&session) {
                         connection.outgoing.push_back(frame);
+                    }
+                }
+                Outgoing::Introduction(session, frame) => {
+                    if let Some(connection) = self.connections.get_mut(&session) {
+                        connection.push_presence(frame, self.max_queued_frames);
                     }
                 }
                 Outgoing::CatchUp(session, frames) => {
@@ -369,11 +363,7 @@ impl VirtualServer {
                 }
                 Outgoing::Presence(frame) => {
                     for connection in self.connections.values_mut() {
-                        if connection.outgoing.len() < self.max_queued_frames {
-                            connection.outgoing.push_back(frame.clone());
-                        } else {
-                            connection.is_behind = true;
-                        }
+                        connection.push_presence(frame.clone(), self.max_queued_frames);
                     }
                 }
             }
@@ -384,14 +374,4 @@ impl VirtualServer {
         }
         overflowed
     }
-}
-
-/// The message of a frame, and whether it is a save status with the trailing 1 of SS4.
-fn read_frame(frame: &Frame) -> (Message, bool) {
-    let payload = frame.payload();
-    let mut reader = Reader::new(&payload);
-    let message = Message::read(&mut reader).expect("the server's frames decode");
-    let tells_of_refusals = matches!(message, Message::SaveStatus(_)) && reader.read_var_uint() == Ok(1);
-    assert!(reader.is_empty(), "FR1: one message in a frame");
-    (message, tells_of_refusals)
 }
