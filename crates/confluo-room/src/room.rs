@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
     time::Instant,
 };
 
@@ -124,6 +125,7 @@ impl Room {
     /// Takes all that has happened and says what must be done about it.
     pub fn handle(&mut self, now: Instant, inputs: impl IntoIterator<Item = RoomInput>) -> Effects {
         let mut effects = Effects::default();
+        let mut known_before = None;
         self.trim_places();
         for input in inputs {
             match input {
@@ -146,10 +148,11 @@ impl Room {
                     }
                 }
                 RoomInput::Overflowed(id) => {
-                    // The content that it missed was released last, and more may be in flight: back to before both.
-                    let known = self.document.clocks_at(&self.starts.concat());
-                    if let Some(session) = self.sessions.get_mut(&id) {
-                        session.lag.get_or_insert(known);
+                    if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.lag.is_none()) {
+                        // The content that it missed was released last, and more may be in flight: back to before both.
+                        let known = known_before
+                            .get_or_insert_with(|| Arc::from(self.document.clocks_at(&self.starts.concat())));
+                        session.lag = Some(Arc::clone(known));
                     }
                 }
                 RoomInput::CaughtUp(session) => self.waiting.push_back((session, Content::CaughtUp)),

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     net::IpAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -56,7 +57,7 @@ pub(crate) struct Session {
     pub(crate) has_refusals: bool,
     pub(crate) waiting_save_statuses: VecDeque<Bytes>,
     /// What it knew when its queue overflowed.
-    pub(crate) lag: Option<Vec<(ClientId, u32)>>,
+    pub(crate) lag: Option<Arc<[(ClientId, u32)]>>,
     /// It is being closed; what it still sends is not taken.
     pub(crate) is_closing: bool,
 }

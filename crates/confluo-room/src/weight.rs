@@ -14,6 +14,16 @@ impl Room {
     /// tasks.
     pub fn is_heavy(&self, inputs: &[RoomInput]) -> bool {
         const HEAVY_DOCUMENT_BYTES: usize = 512 << 10;
+        /// Of state vectors and awareness, whose entries take two or three bytes each.
+        const HEAVY_ENTRIES_BYTES: usize = 256 << 10;
+        let mut entries_bytes: usize = inputs.iter().map(entries_bytes).sum();
+        if self.waiting_bytes > HEAVY_ENTRIES_BYTES && self.takes_what_waits(inputs) {
+            let vectors = self.waiting.iter().filter(|(_, content)| matches!(content, Content::Step1(_)));
+            entries_bytes += vectors.map(|(_, vector)| vector.len()).sum::<usize>();
+        }
+        if entries_bytes > HEAVY_ENTRIES_BYTES {
+            return true;
+        }
         let document_bytes = self.document_bytes();
         if (self.will_merge(inputs) && self.merges_heavily(inputs)) || self.document.places_outgrow(document_bytes) {
             return true;
@@ -40,10 +50,14 @@ impl Room {
     pub fn will_merge(&self, inputs: &[RoomInput]) -> bool {
         let has_updates = self.waiting.iter().any(|(_, content)| matches!(content, Content::Update { .. }))
             || inputs.iter().any(|input| update_bytes(input) > 0);
+        has_updates && self.takes_what_waits(inputs)
+    }
+
+    fn takes_what_waits(&self, inputs: &[RoomInput]) -> bool {
         let ends = |in_flight: &InFlight| {
             inputs.iter().any(|input| matches!(input, RoomInput::Committed(through) if *through >= in_flight.seq))
         };
-        has_updates && self.in_flight.as_ref().is_none_or(ends)
+        self.in_flight.as_ref().is_none_or(ends)
     }
 }
 
@@ -68,5 +82,63 @@ fn update_bytes(input: &RoomInput) -> usize {
             update.0.len()
         }
         _ => 0,
+    }
+}
+
+fn entries_bytes(input: &RoomInput) -> usize {
+    match input {
+        RoomInput::Received(_, Message::Sync(SyncMessage::Step1(vector))) => vector.0.len(),
+        RoomInput::Received(_, Message::Awareness(entries)) => entries.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use confluo_protocol::{Access, LineageId, SessionId, StateVectorV1};
+
+    use super::*;
+    use crate::{Joining, LineageClaim, RoomConfig};
+
+    const SESSION: SessionId = SessionId(1);
+
+    fn received(message: Message) -> RoomInput {
+        RoomInput::Received(SESSION, message)
+    }
+
+    fn vector_of(bytes: usize) -> RoomInput {
+        received(Message::Sync(SyncMessage::Step1(StateVectorV1(vec![1; bytes].into()))))
+    }
+
+    fn awareness_of(bytes: usize) -> RoomInput {
+        received(Message::Awareness(vec![1; bytes].into()))
+    }
+
+    /// A vector or a message of presence is read entry by entry, and may be as long as a document.
+    #[test]
+    fn fr7_what_is_long_to_read_is_heavy_however_small_the_document() {
+        let stored = StoredState::none(LineageId([1; 16]));
+        let (mut room, _) = Room::open(RoomConfig::default(), stored).expect("opens");
+        let joining = Joining {
+            session: SESSION,
+            access: Access::Write,
+            user: None,
+            address: None,
+            lineage: LineageClaim::Unaware,
+        };
+        let now = confluo_testkit::network::start_of_time();
+        room.handle(now, [RoomInput::Joined(joining)]);
+        for long in [vector_of(300 << 10), awareness_of(300 << 10)] {
+            assert!(room.is_heavy(&[long]));
+        }
+        let many = [vector_of(200 << 10), awareness_of(200 << 10)];
+        assert!(!room.is_heavy(&many[..1]) && room.is_heavy(&many));
+        // While a commit is in flight it waits.
+        let letter = UpdateV1(Bytes::from_static(&[1, 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0]));
+        let effects = room.handle(now, [received(Message::Sync(SyncMessage::Update(letter)))]);
+        let seq = effects.commit.expect("a commit").seq;
+        room.handle(now, [vector_of(300 << 10)]);
+        assert!(!room.is_heavy(&[RoomInput::Tick]) && room.is_heavy(&[RoomInput::Committed(seq)]));
     }
 }
