@@ -2,7 +2,8 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use confluo_protocol::{AuthMessage, CloseCode, Message, SyncMessage};
+use bytes::Bytes;
+use confluo_protocol::{AuthMessage, CloseCode, Message, StateVectorV1, SyncMessage, UpdateV1};
 use confluo_room::{Joining, RoomInput};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -13,6 +14,9 @@ use crate::{
 
 /// Messages up to this size are bounded by their count alone.
 const SMALL_MESSAGE_BYTES: usize = 4 << 10;
+
+/// So much of a frame may stay in memory with any message of it.
+const SMALL_FRAME_BYTES: usize = 1 << 10;
 
 /// What reaches a room's task.
 #[derive(Debug)]
@@ -129,5 +133,38 @@ fn weight(input: &RoomInput) -> usize {
             _ => 0,
         },
         _ => 0,
+    }
+}
+
+/// Lets go of the frame that a message came in, if it is much longer: while the message waits, only its own bytes are counted.
+pub(crate) fn detach(message: &mut Message, frame_bytes: usize) {
+    let (Message::Sync(
+        SyncMessage::Step1(StateVectorV1(payload))
+        | SyncMessage::Step2(UpdateV1(payload))
+        | SyncMessage::Update(UpdateV1(payload)),
+    )
+    | Message::Awareness(payload)
+    | Message::SaveStatus(payload)) = message
+    else {
+        return;
+    };
+    if frame_bytes > 2 * payload.len() + SMALL_FRAME_BYTES {
+        *payload = Bytes::copy_from_slice(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fr7_what_waits_keeps_no_frame_in_memory_that_is_much_longer() {
+        let frame = Bytes::from(vec![0; 64 << 10]);
+        let mut message = Message::Sync(SyncMessage::Update(UpdateV1(frame.slice(..3))));
+        detach(&mut message, frame.len());
+        assert!(frame.is_unique(), "the rest of it is not kept");
+        let mut message = Message::Awareness(frame.slice(100..));
+        detach(&mut message, frame.len());
+        assert!(!frame.is_unique(), "and nothing is copied that is most of it");
     }
 }

@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use crate::{
     gate::{Expulsion, GateHold, SessionControl},
     hub::Shared,
-    mailbox::{Mailbox, Posting, RoomGone},
+    mailbox::{Mailbox, Posting, RoomGone, detach},
     metrics::Limit,
     outbox::{Ending, Outbox},
     pace::{LEAST_AWARENESS_COST, Pace, TooManyMessages},
@@ -49,6 +49,8 @@ pub(crate) struct Session<S> {
     posting: Option<Posting>,
     /// What is left of the last frame.
     unread: Bytes,
+    /// How long that frame was.
+    frame_bytes: usize,
     /// It says more before it has read what it was told; nothing more is read before it has.
     held: Option<Box<Message>>,
     owes_caught_up: bool,
@@ -95,6 +97,7 @@ impl<S: SessionSocket> Session<S> {
             writing_frames: 0,
             posting: None,
             unread: Bytes::new(),
+            frame_bytes: 0,
             held: None,
             owes_caught_up: false,
             pace,
@@ -223,6 +226,7 @@ impl<S: SessionSocket> Session<S> {
 
     fn take_frame(&mut self, now: Instant, frame: Bytes) -> Result<(), SessionEnd> {
         self.shared.metrics.bytes_received.add(frame.len() as u64);
+        self.frame_bytes = frame.len();
         self.unread = frame;
         self.take_next(now)
     }
@@ -250,7 +254,9 @@ impl<S: SessionSocket> Session<S> {
         // At its end the frame is let go of.
         self.unread = if read.is_err() || reader.is_empty() { Bytes::new() } else { self.unread.slice(rest) };
         let malformed = |error| SessionEnd::by_server(CloseCode::Malformed, format!("malformed message: {error}"));
-        read.map(Some).map_err(malformed)
+        let mut message = read.map_err(malformed)?;
+        detach(&mut message, self.frame_bytes);
+        Ok(Some(message))
     }
 
     /// Counts all that came, of messages that are not whole yet and of pings too: whoever sends only these is read more
