@@ -20,14 +20,17 @@ export interface LocalCopy {
   close(): Promise<void>
 }
 
+/** `discarded` by another tab, or `lost`: the browser has cleared what it keeps of this site. */
+export type Ending = 'discarded' | 'lost'
+
 /**
  * Loads the local copy into `doc`; null when this browser keeps none (storage is off, or a private window).
- * `onDiscarded` is called when another tab has deleted it.
+ * `onEnding` is called when the copy has gone while it was open.
  */
 export async function openLocalCopy(
   name: string,
   doc: Y.Doc,
-  onDiscarded: () => void,
+  onEnding: (ending: Ending) => void,
 ): Promise<LocalCopy | null> {
   if (!(await canStore())) return null
   const store = new IndexeddbPersistence(`confluo/${name}`, doc)
@@ -38,11 +41,17 @@ export async function openLocalCopy(
     return null
   }
   await store.whenSynced
-  store.db?.addEventListener('versionchange', onDiscarded)
+  let isClosed = false
+  store.db?.addEventListener('versionchange', () => onEnding('discarded'))
+  store.db?.addEventListener('close', () => {
+    isClosed = true
+    // It would throw at every edit, before anybody else is told of that.
+    void store.destroy()
+    onEnding('lost')
+  })
   const [lineage, unsaved] = await Promise.all([store.get(LINEAGE), store.get(UNSAVED)])
   let timer: ReturnType<typeof setTimeout> | null = null
   let latest = typeof unsaved === 'number' ? unsaved : 0
-  let isClosed = false
   const write = (): void => {
     timer = null
     if (!isClosed) void store.set(UNSAVED, latest)
@@ -57,7 +66,9 @@ export async function openLocalCopy(
   return {
     lineage: typeof lineage === 'string' ? lineage : null,
     unsaved: latest,
-    keepLineage: (value) => void store.set(LINEAGE, value),
+    keepLineage(value) {
+      if (!isClosed) void store.set(LINEAGE, value)
+    },
     keepUnsaved(count) {
       if (count === latest) return
       latest = count

@@ -22,8 +22,12 @@ export interface SpaceSession {
 export async function openSession(name: SpaceName, signal: AbortSignal): Promise<SpaceSession | null> {
   const space = new Space()
   const awareness = new Awareness(space.doc)
-  // What is in this tab's memory belongs to the deleted copy as well.
-  const localCopy = await openLocalCopy(name, space.doc, () => window.location.reload())
+  let session: SpaceSession | null = null
+  const localCopy = await openLocalCopy(name, space.doc, (ending) => {
+    // What is in this tab's memory belongs to the discarded copy as well.
+    if (ending === 'discarded') window.location.reload()
+    else if (session !== null) session.localCopy = null
+  })
   if (signal.aborted) {
     await localCopy?.close()
     awareness.destroy()
@@ -58,7 +62,8 @@ export async function openSession(name: SpaceName, signal: AbortSignal): Promise
     void localCopy?.close()
   })
   sync.connect()
-  return { name, space, awareness, sync, localCopy }
+  session = { name, space, awareness, sync, localCopy }
+  return session
 }
 
 function syncUrl(): string {
