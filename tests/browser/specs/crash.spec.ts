@@ -111,6 +111,24 @@ test('a server killed while two people write loses nothing, and the status never
   await network.stop()
 })
 
+test('the control: where updates are lost on the way, what was called saved is found not to be there', async ({ network, server, arrive }) => {
+  const space = newSpace()
+  const ada = await arrive('Ada')
+  await ada.open(`${network.url}/s/${space}`)
+  await ada.isSaved()
+  await recordStatus(ada)
+  network.losesUpdates = true
+  await ada.writeLine('lost on the way')
+  // The server answers for what it has, and does not know what it lacks.
+  await expect
+    .poll(async () => (await statusLog(ada)).filter(({ status }) => status === 'saved').flatMap(({ lines }) => lines))
+    .toContain('lost on the way')
+  const cleo = await arrive('Cleo')
+  await cleo.open(`${server.url}/s/${space}`)
+  await cleo.isSaved()
+  await expect(expectOnDisk(cleo, [ada], [])).rejects.toThrow('“lost on the way” was saved')
+})
+
 test('while the server holds back its answer, the page says saving', async ({ network, arrive }) => {
   const space = newSpace()
   const ada = await arrive('Ada')
