@@ -128,7 +128,7 @@ fn cell_text(cell: &Cell, unit: &str, runs: usize) -> String {
     if cell.failed > 0 {
         let _ = write!(text, ", {} of {} runs failed", cell.failed, cell.runs);
     } else if cell.runs < runs {
-        let _ = write!(text, ", {} runs", cell.runs);
+        let _ = write!(text, ", {} run{}", cell.runs, if cell.runs == 1 { "" } else { "s" });
     }
     text
 }
