@@ -111,10 +111,10 @@ async fn a_stop_waits_neither_for_a_token_nor_for_the_end_of_a_refusal() {
     let mut silent = server.raw("/sync/team/notes").await;
     let mut refused = server.raw("/sync/team/notes?token=nonsense").await;
     until("both are received", || server.metrics().connections.get() == 2).await;
-    server.shutdown.cancel();
+    // Sooner than either would have ended.
+    server.stop().await;
     assert_eq!(silent.close_code().await, CloseCode::GoingAway.code());
     assert_eq!(refused.close_code().await, CloseCode::Unauthorised.code());
-    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
