@@ -1,6 +1,6 @@
 //! What takes too long to do among other tasks.
 
-use confluo_protocol::{Message, SyncMessage, UpdateV1};
+use confluo_protocol::{Access, Message, SyncMessage, UpdateV1};
 
 use crate::{
     batch::Content,
@@ -28,16 +28,19 @@ impl Room {
         if (self.will_merge(inputs) && self.merges_heavily(inputs)) || self.document.places_outgrow(document_bytes) {
             return true;
         }
-        let will_encode = || {
-            self.waiting.iter().any(|(_, content)| matches!(content, Content::Step1(_) | Content::CaughtUp))
-                || inputs.iter().any(|input| {
-                    matches!(
-                        input,
-                        RoomInput::CaughtUp(_) | RoomInput::Received(_, Message::Sync(SyncMessage::Step1(_)))
-                    )
-                })
-        };
-        document_bytes > HEAVY_DOCUMENT_BYTES && will_encode()
+        document_bytes > HEAVY_DOCUMENT_BYTES
+            && (self.waiting.iter().any(|(_, content)| takes_encoding(content))
+                || inputs.iter().any(|input| self.input_takes_encoding(input)))
+    }
+
+    fn input_takes_encoding(&self, input: &RoomInput) -> bool {
+        match input {
+            RoomInput::CaughtUp(_) | RoomInput::Received(_, Message::Sync(SyncMessage::Step1(_))) => true,
+            RoomInput::Received(id, Message::Sync(SyncMessage::Step2(_))) => {
+                self.sessions.get(id).is_some_and(|session| session.access == Access::Read)
+            }
+            _ => false,
+        }
     }
 
     /// Whether merging what is in these inputs, and what waits, may take half a second or much longer.
@@ -76,6 +79,14 @@ fn may_merge_for_long(update_bytes: usize, document_bytes: usize) -> bool {
     update_bytes.saturating_mul(document_bytes + update_bytes) > HEAVY_PRODUCT
 }
 
+/// Of a reader's answer, to see whether it deletes anything new.
+fn takes_encoding(content: &Content) -> bool {
+    matches!(
+        content,
+        Content::Step1(_) | Content::CaughtUp | Content::Update { is_answer: true, access: Access::Read, .. }
+    )
+}
+
 fn update_bytes(input: &RoomInput) -> usize {
     match input {
         RoomInput::Received(_, Message::Sync(SyncMessage::Step2(update) | SyncMessage::Update(update))) => {
@@ -96,7 +107,7 @@ fn entries_bytes(input: &RoomInput) -> usize {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use confluo_protocol::{Access, LineageId, SessionId, StateVectorV1};
+    use confluo_protocol::{LineageId, SessionId, StateVectorV1};
 
     use super::*;
     use crate::{Joining, LineageClaim, RoomConfig};
