@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use confluo_protocol::{
-    ClientId, Clocks, CloseCode, Frame, SessionId, StateVectorV1, encode_state_vector, state_vector::check_state_vector,
+    ClientId, Clocks, CloseCode, Frame, Malformed, SessionId, StateVectorReader, StateVectorV1, encode_state_vector,
 };
 
 use crate::{
@@ -12,54 +12,62 @@ use crate::{
     room::Room,
 };
 
+/// What a client knows, by its state vector.
+struct Known {
+    /// Of the document's own clients, ascending: who lack the same share an answer.
+    shared: Vec<(ClientId, u32)>,
+    /// It has something that the document lacks.
+    has_more: bool,
+}
+
 impl Room {
     pub(crate) fn answer_step1(&mut self, id: SessionId, vector: &StateVectorV1, effects: &mut Effects) {
-        let known = match check_state_vector(vector) {
+        let known = match self.read_state_vector(vector) {
             Ok(known) => known,
             Err(error) => {
                 let reason = format!("malformed state vector: {error}");
                 return self.close(id, CloseCode::Malformed, reason.into(), effects);
             }
         };
-        self.note_what_it_has(id, &known);
-        let known = self.shared_with(known);
-        let asked = encode_state_vector(&known).0;
-        let frames = if known.is_empty() {
+        // SY22: who has nothing that the document lacks has nothing to tell.
+        if !known.has_more
+            && let Some(session) = self.sessions.get_mut(&id).filter(|session| session.user.is_some())
+        {
+            self.awareness.note_told_all(&mut session.member);
+        }
+        let frames = if known.shared.is_empty() {
             self.full_state_frames()
-        } else if let Some(frame) = self.full_state.diff(&asked) {
-            Ok(vec![frame])
         } else {
-            self.document.encode_diff(&known).map(|diff| {
-                let (frame, _) = Frame::step2(&diff);
-                self.full_state.keep_diff(asked, frame.clone());
-                vec![frame]
-            })
+            self.diff(&known.shared).map(|it| vec![it])
         };
         self.catch_up(id, frames, effects);
     }
 
-    /// What a state vector says of the document's own clients, in order: who lack the same share an answer.
-    fn shared_with(&mut self, known: Vec<(ClientId, u32)>) -> Vec<(ClientId, u32)> {
+    /// Keeps no more of a state vector than the document has clients, however long it is.
+    fn read_state_vector(&mut self, vector: &StateVectorV1) -> Result<Known, Malformed> {
         let clocks = self.document.clocks();
-        let mut shared = BTreeMap::new();
-        for (client, clock) in known {
+        let (mut shared, mut has_more) = (BTreeMap::new(), false);
+        for entry in StateVectorReader::new(vector)? {
+            let (client, clock) = entry?;
             let here = clocks.clock(client);
+            has_more |= clock > here;
             if here > 0 {
                 // Of a client that is named twice the later entry counts, as in yjs and yrs.
                 shared.insert(client, clock.min(here));
             }
         }
-        shared.into_iter().filter(|&(_, clock)| clock > 0).collect()
+        Ok(Known { shared: shared.into_iter().filter(|&(_, clock)| clock > 0).collect(), has_more })
     }
 
-    /// SY22: who has nothing that the document lacks has nothing to tell.
-    fn note_what_it_has(&mut self, id: SessionId, known: &[(ClientId, u32)]) {
-        if let Some(session) = self.sessions.get_mut(&id)
-            && session.user.is_some()
-            && known.iter().all(|&(client, clock)| clock <= self.document.clocks().clock(client))
-        {
-            self.awareness.note_told_all(&mut session.member);
+    /// The step 2 for all who know this much, ascending, one frame for all who ask between two changes.
+    fn diff(&mut self, known: &[(ClientId, u32)]) -> Result<Frame, Broken> {
+        let asked = encode_state_vector(known).0;
+        if let Some(frame) = self.full_state.diff(&asked) {
+            return Ok(frame);
         }
+        let (frame, _) = Frame::step2(&self.document.encode_diff(known)?);
+        self.full_state.keep_diff(asked, frame.clone());
+        Ok(frame)
     }
 
     pub(crate) fn resync(&mut self, id: SessionId, effects: &mut Effects) {
@@ -67,7 +75,7 @@ impl Room {
         // Without a lag it missed awareness only.
         if let Some(known) = session.lag.take() {
             effects.counts.resyncs += 1;
-            let frames = self.document.encode_diff(&known).map(|diff| vec![Frame::step2(&diff).0]);
+            let frames = self.diff(&known).map(|frame| vec![frame]);
             self.catch_up(id, frames, effects);
         }
         if self.awareness.knows_somebody() {

@@ -30,6 +30,10 @@ fn question(outgoing: &Outgoing) -> Option<&Frame> {
     if let Outgoing::Question(_, frame) = outgoing { Some(frame) } else { None }
 }
 
+fn catch_up(outgoing: &Outgoing) -> Option<&Frame> {
+    if let Outgoing::CatchUp(_, frames) = outgoing { frames.first() } else { None }
+}
+
 #[test]
 fn fr7_sy2_who_comes_between_two_changes_is_asked_by_the_same_frame() {
     let mut scene = Scene::with_sessions(1);
@@ -60,15 +64,26 @@ fn fr7_sy1_a_vector_that_says_nothing_of_this_document_asks_for_all_of_it() {
     scene.settle();
     let answers = |vectors: &[&[(u64, u32)]], scene: &mut Scene| {
         let effects = scene.lets_out(vectors.iter().map(|vector| received(1, step1(vector))));
-        frames_and_places(&effects, |outgoing| match outgoing {
-            Outgoing::CatchUp(_, frames) => frames.first(),
-            _ => None,
-        })
+        frames_and_places(&effects, catch_up)
     };
     assert_eq!(answers(&[&[], &[(1, 0)], &[(2, 9)], &[(7, 0)], &[(7, 4), (7, 0), (3, 1)]], &mut scene), (5, 1));
     // The same part of it, however it is said.
     assert_eq!(answers(&[&[(7, 4)], &[(7, 4), (8, 1)], &[(9, 0), (7, 1), (7, 4)]], &mut scene), (3, 1));
     assert_eq!(answers(&[&[(7, 9)], &[(7, 10)], &[(7, 100)]], &mut scene), (3, 1));
+}
+
+#[test]
+fn fr7_sy7_who_fall_behind_together_catch_up_by_the_same_frame() {
+    let mut scene = Scene::with_sessions(9);
+    let author = Author::new(7);
+    for words in ["before, ", "missed, ", "missed too"] {
+        scene.send(1, [update(&author.types(words))]);
+        scene.settle();
+    }
+    let behind = scene.lets_out((2..10).map(|session| RoomInput::Overflowed(SessionId(session))));
+    assert!(behind.now.is_empty());
+    let effects = scene.lets_out((2..10).map(|session| RoomInput::CaughtUp(SessionId(session))));
+    assert_eq!(frames_and_places(&effects, catch_up), (8, 1));
 }
 
 #[test]
