@@ -3,15 +3,18 @@
 use std::{
     fmt, fs,
     ops::ControlFlow,
-    sync::{PoisonError, RwLock},
+    sync::{
+        PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use confluo_store::{Batch, Engine, EngineError, engine::Visit};
+use confluo_store::{Batch, Engine, EngineError, engine::Visit, page_cache};
 use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError};
 
 use crate::{
     RedbConfig,
-    open::{self, explain, guard},
+    open::{self, FILE, explain, guard},
 };
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("confluo");
@@ -21,13 +24,20 @@ pub struct RedbEngine {
     config: RedbConfig,
     /// `None` after a reopening that failed. Readers hold the lock while they read, so that reopening waits for them.
     database: RwLock<Option<Database>>,
+    /// A commit failed since it was opened: what the system shows of the file may not be on the disk.
+    has_failed: AtomicBool,
 }
 
 impl RedbEngine {
     /// The engine alone; [`crate::open`] makes a store of it.
     pub fn open(config: RedbConfig) -> Result<Self, EngineError> {
         let database = open::open(&config)?;
-        Ok(Self { config, database: RwLock::new(Some(database)) })
+        Ok(Self { config, database: RwLock::new(Some(database)), has_failed: AtomicBool::new(false) })
+    }
+
+    /// Has what is read of the file next be what is on the disk. Nobody has it open.
+    fn forget_file(&self) {
+        page_cache::forget(&self.config.dir.join(FILE));
     }
 
     fn with_database<T>(&self, run: impl FnOnce(&Database) -> Result<T, EngineError>) -> Result<T, EngineError> {
@@ -72,7 +82,7 @@ impl Engine for RedbEngine {
     }
 
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
-        self.with_database(|database| {
+        let committed = self.with_database(|database| {
             let mut transaction = database.begin_write().map_err(explain)?;
             let durability = if self.config.syncs { Durability::Immediate } else { Durability::None };
             transaction.set_durability(durability).map_err(|error| EngineError::Damaged(error.to_string()))?;
@@ -86,24 +96,39 @@ impl Engine for RedbEngine {
                 }
             }
             transaction.commit().map_err(explain)
-        })
+        });
+        committed.inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))
     }
 
     fn reopen(&self) -> Result<(), EngineError> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(database) = database.take() {
-            guard(|| {
-                drop(database);
-                Ok(())
-            })
-            .ok();
-        }
+        close(database.take());
+        self.forget_file();
         *database = Some(open::open(&self.config)?);
+        self.has_failed.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     fn disk_bytes(&self) -> u64 {
-        fs::metadata(self.config.dir.join("confluo.redb")).map_or(0, |metadata| metadata.len())
+        fs::metadata(self.config.dir.join(FILE)).map_or(0, |metadata| metadata.len())
+    }
+}
+
+/// redb writes as it is dropped, and may panic over damage.
+fn close(database: Option<Database>) {
+    guard(|| {
+        drop(database);
+        Ok(())
+    })
+    .ok();
+}
+
+impl Drop for RedbEngine {
+    fn drop(&mut self) {
+        close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner).take());
+        if *self.has_failed.get_mut() {
+            self.forget_file();
+        }
     }
 }
 

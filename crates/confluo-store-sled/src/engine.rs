@@ -4,12 +4,15 @@ use std::{
     fmt,
     fs::File,
     ops::ControlFlow,
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
 
-use confluo_store::{Batch, Engine, EngineError, Finding, engine::Visit};
+use confluo_store::{Batch, Engine, EngineError, Finding, engine::Visit, page_cache};
 
 use crate::{
     SledConfig,
@@ -28,13 +31,15 @@ pub struct SledEngine {
     /// `None` after a reopening that failed. Readers hold the lock while they read, so that reopening waits for them:
     /// sled must be dropped whole before it can be opened again.
     handles: RwLock<Option<Handles>>,
+    /// A commit failed since they were opened: what the system shows of the log may not be on the disk.
+    has_failed: AtomicBool,
 }
 
 impl SledEngine {
     /// The engine alone; [`crate::open`] makes a store of it.
     pub fn open(config: SledConfig) -> Result<Self, EngineError> {
         let handles = open::open(&config)?;
-        Ok(Self { config, handles: RwLock::new(Some(handles)) })
+        Ok(Self { config, handles: RwLock::new(Some(handles)), has_failed: AtomicBool::new(false) })
     }
 
     /// Lets go of sled's files, and returns when somebody else could open them.
@@ -53,6 +58,11 @@ impl SledEngine {
             }
             thread::sleep(LOCK_PAUSE);
         }
+    }
+
+    /// Has what is read of the log next be what is on the disk. Nobody has it open.
+    fn forget_log(&self) {
+        page_cache::forget(&self.config.dir.join("db"));
     }
 
     fn with_handles<T>(&self, run: impl FnOnce(&Handles) -> Result<T, EngineError>) -> Result<T, EngineError> {
@@ -86,7 +96,7 @@ impl Engine for SledEngine {
     }
 
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
-        self.with_handles(|handles| {
+        let committed = self.with_handles(|handles| {
             let keys = batch.len();
             let mut changes = sled::Batch::default();
             for (key, value) in batch.into_changes() {
@@ -100,13 +110,16 @@ impl Engine for SledEngine {
             handles.db.flush().map_err(explain)?;
             // sled's flush hands the bytes to the system; only this makes them durable.
             if self.config.syncs { handles.log.sync_data().map_err(EngineError::Io) } else { Ok(()) }
-        })
+        });
+        committed.inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))
     }
 
     fn reopen(&self) -> Result<(), EngineError> {
         let mut handles = self.handles.write().unwrap_or_else(PoisonError::into_inner);
         self.close(handles.take());
+        self.forget_log();
         *handles = Some(open::open(&self.config)?);
+        self.has_failed.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -133,6 +146,10 @@ impl Drop for SledEngine {
     fn drop(&mut self) {
         let Some(handles) = self.handles.get_mut().unwrap_or_else(PoisonError::into_inner).take() else { return };
         self.close(Some(handles));
+        if *self.has_failed.get_mut() {
+            self.forget_log();
+            return;
+        }
         // The one who opens the store next is not the one to wait. If it does not succeed, it is.
         if open::needs_snapshot(&self.config.dir)
             && let Ok(handles) = open::open(&self.config)
@@ -145,5 +162,30 @@ impl Drop for SledEngine {
 impl fmt::Debug for SledEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SledEngine").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// As `closing.rs` has it, but for the failure.
+    #[test]
+    fn a_store_that_failed_is_closed_without_a_snapshot_of_what_may_not_be_on_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = SledEngine::open(SledConfig { syncs: false, ..SledConfig::new(dir.path()) }).unwrap();
+        for commit in 0..40_u32 {
+            let mut batch = Batch::default();
+            for place in 0..64 {
+                batch.put([commit.to_be_bytes(), u32::to_be_bytes(place)].concat(), vec![7; 64 << 10]);
+            }
+            engine.commit(batch).unwrap();
+        }
+        engine.has_failed.store(true, Ordering::Relaxed);
+        drop(engine);
+        let mut names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(names.all(|name| !name.to_string_lossy().starts_with("snap.")));
     }
 }

@@ -9,9 +9,10 @@
 //! 7. [`engine_store`]: a [`DocumentStore`] over any [`Engine`]; the one place with store logic.
 //! 8. [`watermark`]: notices an engine that opens without its newest commits.
 //! 9. [`memory`]: an engine that keeps everything in memory.
-//! 10. [`copy`]: moves all documents from one store to another.
-//! 11. [`wreck`]: reads what is left of a store whose engine does not open.
-//! 12. `contract`, `faulty` (features): what tests need.
+//! 10. [`page_cache`]: makes sure that what is read after a failed sync is on the disk.
+//! 11. [`copy`]: moves all documents from one store to another.
+//! 12. [`wreck`]: reads what is left of a store whose engine does not open.
+//! 13. `contract`, `faulty` (features): what tests need.
 //!
 //! Invariants: what [`DocumentStore::append`] acknowledged survives a cut of power; a failed load is an error, never an
 //! empty document; a lost or damaged record is seen and named; stored bytes carry a version and a checksum that binds
@@ -26,6 +27,7 @@ pub mod error;
 pub mod journal;
 pub mod keys;
 pub mod memory;
+pub mod page_cache;
 pub mod snapshot;
 pub mod value;
 pub mod watermark;
