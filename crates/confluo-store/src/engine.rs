@@ -39,6 +39,11 @@ pub trait Engine: Send + Sync + 'static {
     fn findings(&self) -> Vec<Finding> {
         Vec::new()
     }
+
+    /// Why the next commit is going to fail, if that is known. Cheap.
+    fn failure(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a scan calls with each key and value.

@@ -241,7 +241,7 @@ impl<E: Engine> DocumentStore for EngineStore<E> {
             engine: self.engine.name(),
             documents: self.documents.load(Ordering::Relaxed),
             disk_bytes: self.engine.disk_bytes(),
-            unhealthy,
+            unhealthy: unhealthy.or_else(|| self.engine.failure()),
             findings: self.findings(),
         }
     }
@@ -284,10 +284,17 @@ impl<E: Engine> DocumentStore for EngineStore<E> {
 
 impl<E: Engine> EngineStore<E> {
     fn reopen_locked(&self, writing: &mut Writing) -> Result<(), StoreError> {
-        let acknowledged = writing.state.commits;
         self.engine.reopen()?;
-        writing.state = read_state(&self.engine)?;
-        self.inspect(writing, acknowledged)?;
+        let acknowledged = writing.state;
+        let inspected = read_state(&self.engine).and_then(|state| {
+            writing.state = state;
+            self.inspect(writing, acknowledged.commits)
+        });
+        if inspected.is_err() {
+            // Until what is gone is written down, nothing else tells that it was there.
+            writing.state = acknowledged;
+        }
+        inspected?;
         // The probe: only a write shows that the disk takes writes again.
         let state = writing.state;
         self.commit(writing, Batch::default(), state)

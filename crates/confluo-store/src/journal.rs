@@ -27,6 +27,7 @@ mod hand_over;
 mod layers;
 
 use std::{
+    error::Error,
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -159,6 +160,15 @@ impl<E: Engine> Engine for Journaled<E> {
     fn findings(&self) -> Vec<Finding> {
         let kept = file::kept_aside(&self.shared.dir).into_iter().map(|file| Finding::Journal { file });
         self.shared.engine.findings().into_iter().chain(kept).collect()
+    }
+
+    fn failure(&self) -> Option<String> {
+        let checkpoint = self.shared.lock_checkpoint();
+        let reason = |error: &EngineError| match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        checkpoint.failure.as_ref().map(reason).or_else(|| self.shared.engine.failure())
     }
 }
 

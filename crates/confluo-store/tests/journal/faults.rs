@@ -33,6 +33,26 @@ fn when_the_engine_fails_the_next_commit_says_so_and_nothing_is_lost() {
     store.append(&[append("a", head + 1, 60_000)]).unwrap();
 }
 
+#[test]
+fn a_hand_over_that_failed_is_told_before_the_next_commit_meets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let config = JournalConfig { seal_bytes: 2_000, syncs: false };
+    let store = EngineStore::open(Journaled::open(disk.clone(), dir.path(), config).unwrap(), None).unwrap();
+    assert_eq!(store.stats().unhealthy, None);
+    disk.0.fails.store(true, Ordering::Relaxed);
+    store.append(&[append("a", 1, 5_000)]).unwrap();
+    let reason = (0..10_000_000).find_map(|_| {
+        std::thread::yield_now();
+        store.stats().unhealthy
+    });
+    assert!(reason.expect("the engine refuses what it is given").contains("no storage space"));
+    disk.0.fails.store(false, Ordering::Relaxed);
+    store.reopen().unwrap();
+    assert_eq!((store.stats().unhealthy, store.stats().findings), (None, vec![]));
+    assert_eq!(store.load(&name("a")).unwrap(), Some(expected("a", 1, 0, 5_000)));
+}
+
 /// With a journal so small that the engine takes what is in it all the time.
 #[test]
 fn whichever_commit_fails_behind_the_journal_nothing_acknowledged_is_lost() {
