@@ -1,7 +1,7 @@
 //! Opening sled's files: with the settings that keep `blobs/` empty, every new file synced, every panic explained.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io,
     panic::{self, AssertUnwindSafe},
     path::Path,
@@ -51,14 +51,16 @@ pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
 }
 
 /// Puts damaged files aside that sled makes anew, and refuses a log that it would cut off. Leaves the files of another process
-/// alone: its lock on the log is sled's.
+/// alone: its lock on the log is sled's. Without a look nothing is opened, since that process may be gone a moment later.
 fn look_at_files(dir: &Path) -> Result<Vec<String>, EngineError> {
     let log = match File::open(dir.join("db")) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         log => log.map_err(EngineError::Io)?,
     };
-    if log.try_lock().is_err() {
-        return Ok(Vec::new());
+    match log.try_lock() {
+        Err(TryLockError::WouldBlock) => return Err(EngineError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => return Err(EngineError::Io(error)),
+        Ok(()) => {}
     }
     let set_aside = redundant::put_damaged_aside(dir).map_err(EngineError::Io)?;
     if wreck::would_be_cut(log, dir).map_err(EngineError::Io)? {
