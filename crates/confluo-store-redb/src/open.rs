@@ -1,16 +1,20 @@
 //! Opening redb's file, so that a cut of power while it is made leaves a store or none, and every panic is explained.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     panic::{self, AssertUnwindSafe},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use confluo_store::EngineError;
-use redb::{Database, DatabaseError, StorageError};
+use redb::{Database, DatabaseError, StorageError, backends::FileBackend};
 
-use crate::RedbConfig;
+use crate::{RedbConfig, backend::Backend};
 
 pub(crate) const FILE: &str = "confluo.redb";
 const UNFINISHED: &str = "confluo.redb.unfinished";
@@ -21,16 +25,38 @@ pub(crate) fn open(config: &RedbConfig) -> Result<Database, EngineError> {
     check_not_foreign(dir)?;
     let mut builder = Database::builder();
     builder.set_cache_size(config.cache_capacity_bytes);
-    let file = dir.join(FILE);
     guard(|| {
-        if !file.exists() {
-            create(&builder, dir).map_err(EngineError::Io)?;
+        if !dir.join(FILE).try_exists().map_err(EngineError::Io)? {
+            create(&builder, dir)?;
         }
-        builder.open(&file).map_err(|error| explain_open(error, dir))
+        open_file(&builder, dir)
     })
 }
 
-fn create(builder: &redb::Builder, dir: &Path) -> io::Result<()> {
+fn open_file(builder: &redb::Builder, dir: &Path) -> Result<Database, EngineError> {
+    let file = OpenOptions::new().read(true).write(true).open(dir.join(FILE)).map_err(EngineError::Io)?;
+    // It would be made a new store.
+    if file.metadata().map_err(EngineError::Io)?.len() == 0 {
+        return Err(EngineError::Damaged("the file is empty".into()));
+    }
+    let is_open = Arc::new(AtomicBool::new(false));
+    let database = FileBackend::new(file).and_then(|file| builder.create_with_backend(Backend::new(file, &is_open)));
+    let database = database.map_err(|error| explain_open(error, dir))?;
+    is_open.store(true, Ordering::Relaxed);
+    Ok(database)
+}
+
+/// Makes the file, unless somebody else has meanwhile.
+fn create(builder: &redb::Builder, dir: &Path) -> Result<(), EngineError> {
+    let folder = File::open(dir).map_err(EngineError::Io)?;
+    // Held until the file is there. Not every file system locks folders: then the link below is what tells.
+    if matches!(folder.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Err(EngineError::Locked(dir.to_owned()));
+    }
+    make(builder, dir).map_err(EngineError::Io)
+}
+
+fn make(builder: &redb::Builder, dir: &Path) -> io::Result<()> {
     let unfinished = dir.join(UNFINISHED);
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -41,7 +67,14 @@ fn create(builder: &redb::Builder, dir: &Path) -> io::Result<()> {
         other => io::Error::other(other),
     })?);
     File::open(&unfinished)?.sync_all()?;
-    fs::rename(unfinished, dir.join(FILE))?;
+    // A rename would put it in the place of somebody else's.
+    match fs::hard_link(&unfinished, dir.join(FILE)) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
+            fs::rename(&unfinished, dir.join(FILE))?;
+        }
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => fs::remove_file(&unfinished)?,
+    }
     for folder in dir.canonicalize()?.ancestors().take(3) {
         // An unopenable parent (execute permission only) is no reason to refuse.
         if let Ok(folder) = File::open(folder) {
@@ -53,7 +86,7 @@ fn create(builder: &redb::Builder, dir: &Path) -> io::Result<()> {
 
 /// An empty store beside the data of another engine would greet everybody.
 fn check_not_foreign(dir: &Path) -> Result<(), EngineError> {
-    if dir.join("conf").exists() && dir.join("db").exists() {
+    if dir.join("db").try_exists().map_err(EngineError::Io)? {
         return Err(EngineError::Foreign {
             path: dir.to_owned(),
             found: "a sled store (store.engine = \"sled\")".into(),
@@ -98,4 +131,29 @@ pub(crate) fn guard<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T
         let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
         Err(EngineError::Damaged(format!("redb panicked: {text}")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_somebody_made_meanwhile_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let builder = Database::builder();
+        create(&builder, dir.path()).unwrap();
+        fs::write(dir.path().join(FILE), "theirs").unwrap();
+        create(&builder, dir.path()).unwrap();
+        assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), b"theirs");
+        assert!(!dir.path().join(UNFINISHED).exists());
+    }
+
+    #[test]
+    fn an_empty_file_is_no_store() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), "").unwrap();
+        let opened = open(&RedbConfig::new(dir.path()));
+        assert!(matches!(opened, Err(EngineError::Damaged(_))));
+        assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), b"");
+    }
 }

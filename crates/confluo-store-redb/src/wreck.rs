@@ -36,19 +36,19 @@ const TABLE: &[u8] = b"confluo";
 
 /// Opens what is left of the store in a folder, to be read only.
 pub fn open_wreck(dir: &Path) -> Result<WreckStore, StoreError> {
-    let path = dir.join(FILE);
-    check_unlocked(&path)?;
-    let file = File::open(path).map_err(EngineError::Io)?;
+    let file = File::open(dir.join(FILE)).map_err(EngineError::Io)?;
+    lock(&file, dir)?;
     Wreck::read("redb", dir, file, |file, sink| scrape(file, sink))?.into_store()
 }
 
-/// Who has the file open holds a lock on some of it.
-fn check_unlocked(path: &Path) -> Result<(), EngineError> {
-    let file = File::open(path).map_err(EngineError::Io)?;
+/// Who has the file open for writing holds a lock on some of it. One on all of it is held as long as the wreck is read.
+fn lock(file: &File, dir: &Path) -> Result<(), EngineError> {
+    // It is the same open file, whose locks stay until the last of both is closed.
+    let file = file.try_clone().map_err(EngineError::Io)?;
     let backend = FileBackend::new(file).map_err(|error| explain(redb::Error::from(error)))?;
-    let is_locked = backend.query_lock_range(Bound::Unbounded, Bound::Unbounded);
+    let is_locked = backend.try_lock_shared_range(Bound::Unbounded, Bound::Unbounded);
     // A system without such locks cannot tell.
-    if matches!(is_locked, Ok(true)) { Err(EngineError::Locked(path.with_file_name(""))) } else { Ok(()) }
+    if matches!(is_locked, Ok(false)) { Err(EngineError::Locked(dir.to_owned())) } else { Ok(()) }
 }
 
 /// Hands over every pair that can be made out.

@@ -135,3 +135,9 @@ pub enum EngineError {
     #[error("the engine's files are damaged: {0}")]
     Damaged(String),
 }
+
+/// Whether the disk does not give back what was written there. That is damage of what lies there, and no failure of the whole store.
+pub fn is_unreadable(error: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    error.raw_os_error() == Some(EIO)
+}
