@@ -16,7 +16,7 @@ use confluo_store::{Batch, Engine, EngineError, Finding, engine::Visit, page_cac
 
 use crate::{
     SledConfig,
-    open::{self, Handles, explain, guard},
+    open::{self, Handles, explain, explain_read, guard},
 };
 
 /// sled's background threads let go of its locked file a moment after the last handle is dropped.
@@ -80,13 +80,13 @@ impl Engine for SledEngine {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, EngineError> {
-        self.with_handles(|handles| Ok(handles.db.get(key).map_err(explain)?.map(|value| value.to_vec())))
+        self.with_handles(|handles| Ok(handles.db.get(key).map_err(explain_read)?.map(|value| value.to_vec())))
     }
 
     fn scan(&self, prefix: &[u8], from: &[u8], visit: Visit<'_>) -> Result<(), EngineError> {
         self.with_handles(|handles| {
             for pair in handles.db.range(from.max(prefix)..) {
-                let (key, value) = pair.map_err(explain)?;
+                let (key, value) = pair.map_err(explain_read)?;
                 if !key.starts_with(prefix) || visit(&key, &value) == ControlFlow::Break(()) {
                     break;
                 }

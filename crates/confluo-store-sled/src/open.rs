@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use confluo_store::EngineError;
+use confluo_store::{EngineError, engine::is_unreadable};
 
 use crate::{SledConfig, redundant, wreck};
 
@@ -133,6 +133,14 @@ pub(crate) fn explain(error: sled::Error) -> EngineError {
         sled::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => EngineError::Damaged(error.to_string()),
         sled::Error::Io(error) => EngineError::Io(error),
         other => EngineError::Damaged(other.to_string()),
+    }
+}
+
+/// The same of an error of reading, which is about what lies there.
+pub(crate) fn explain_read(error: sled::Error) -> EngineError {
+    match explain(error) {
+        EngineError::Io(error) if is_unreadable(&error) => EngineError::Damaged(error.to_string()),
+        other => other,
     }
 }
 

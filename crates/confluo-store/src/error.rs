@@ -216,7 +216,7 @@ impl From<EngineError> for StoreError {
 }
 
 /// Engines wrap the system's error in their own, so its text is looked at where its code is lost.
-fn is_out_of_space(error: &io::Error) -> bool {
+pub(crate) fn is_out_of_space(error: &io::Error) -> bool {
     const ENOSPC: i32 = 28;
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
         || error.raw_os_error() == Some(ENOSPC)

@@ -1,10 +1,11 @@
 //! Giving the engine what the journal has, and doing without where it has a page that it cannot read.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, io::ErrorKind, path::Path};
 
 use super::{JournalConfig, file, layers::Sealed};
 use crate::{
     Batch, Engine, EngineError,
+    error::is_out_of_space,
     keys::{self, DocumentNumber, JOURNAL, STATE},
     value,
 };
@@ -25,22 +26,23 @@ pub(super) fn give<E: Engine>(engine: &E, sealed: &Sealed, config: JournalConfig
 /// the journal away then: if something is lost to a document, they are kept aside.
 ///
 /// Only damage is dealt with so, and only where the engine, opened anew, cannot read what is to be changed: anything else may be
-/// over at the next attempt, as a full disk is.
+/// over at the next attempt, as a full disk is. What the disk does not give any more is an error of the system's while it is
+/// changed, and damage when it is read.
 pub(super) fn give_what_it_can_take<E: Engine>(
     engine: &E,
     dir: &Path,
     sealed: &Sealed,
     config: JournalConfig,
 ) -> Result<(), EngineError> {
-    let damage = match give(engine, sealed, config) {
-        Err(EngineError::Damaged(damage)) => damage,
+    let error = match give(engine, sealed, config) {
+        Err(error) if may_be_of_a_page(&error) => error,
         given => return given,
     };
     // Nobody knows what is in its memory now.
     engine.reopen()?;
     let left_out = LeftOut::find(engine, &sealed.changes)?;
     if left_out.keys.is_empty() {
-        return Err(EngineError::Damaged(damage));
+        return Err(error);
     }
     if !left_out.losers.is_empty() {
         // Before the engine has the number of these frames: after a crash nobody would look at them again.
@@ -48,6 +50,14 @@ pub(super) fn give_what_it_can_take<E: Engine>(
     }
     engine.reopen()?;
     give_without(engine, sealed, &left_out.keys, config)
+}
+
+fn may_be_of_a_page(error: &EngineError) -> bool {
+    match error {
+        EngineError::Damaged(_) => true,
+        EngineError::Io(error) => !is_out_of_space(error) && error.kind() != ErrorKind::ReadOnlyFilesystem,
+        _ => false,
+    }
 }
 
 /// What the engine cannot be given.

@@ -32,15 +32,28 @@ struct Paged {
 
 #[derive(Debug, Default)]
 struct Page {
-    /// What its keys begin with, and whether reading it is an error of the system's.
-    bad: Mutex<Option<(Vec<u8>, bool)>>,
+    /// What its keys begin with, and what the engine says.
+    bad: Mutex<Option<(Vec<u8>, Answer)>>,
     /// After a commit that failed, as after a panic.
     must_reopen: AtomicBool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Damaged,
+    /// The system's error.
+    Io,
+    /// That of the system when it writes to the page, and damage when it reads it.
+    IoInCommit,
+}
+
 impl Paged {
     fn turn_bad(&self, prefix: Vec<u8>) {
-        *self.page.bad.lock().expect("no test panics with it") = Some((prefix, false));
+        self.answer(prefix, Answer::Damaged);
+    }
+
+    fn answer(&self, prefix: Vec<u8>, answer: Answer) {
+        *self.page.bad.lock().expect("no test panics with it") = Some((prefix, answer));
     }
 
     fn recover(&self) {
@@ -48,9 +61,14 @@ impl Paged {
     }
 
     fn read(&self, key: &[u8]) -> Result<(), EngineError> {
+        self.touch(key, Answer::Io)
+    }
+
+    /// What it says of a page where that answer, or `Io`, is an error of the system's.
+    fn touch(&self, key: &[u8], io: Answer) -> Result<(), EngineError> {
         assert!(!self.page.must_reopen.load(Ordering::Relaxed), "it is used again before it was reopened");
         match &*self.page.bad.lock().expect("no test panics with it") {
-            Some((prefix, is_io)) if key.starts_with(prefix) => Err(if *is_io {
+            Some((prefix, answer)) if key.starts_with(prefix) => Err(if [Answer::Io, io].contains(answer) {
                 EngineError::Io(std::io::Error::other("asked for"))
             } else {
                 EngineError::Damaged("asked for".into())
@@ -86,7 +104,7 @@ impl Engine for Paged {
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
         let mut taken = Batch::default();
         for (key, change) in batch.into_changes() {
-            if let Err(error) = self.read(&key) {
+            if let Err(error) = self.touch(&key, Answer::IoInCommit) {
                 self.disk.commit(taken)?;
                 self.page.must_reopen.store(true, Ordering::Relaxed);
                 return Err(error);
@@ -163,6 +181,15 @@ fn a_change_that_belongs_on_a_page_which_cannot_be_read_costs_its_document_only(
 }
 
 #[test]
+fn so_does_one_on_a_page_that_the_disk_does_not_give() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = killed(dir.path(), append_third);
+    let files = fs::read(dir.path().join("journal-0")).unwrap();
+    engine.answer(keys::records(NUMBER), Answer::IoInCommit);
+    check(&engine, &open(&engine, dir.path()).unwrap(), dir.path(), &files);
+}
+
+#[test]
 fn whichever_commit_fails_meanwhile_the_next_opening_finds_all() {
     let mut failures = 0;
     for fail_at in 1.. {
@@ -188,11 +215,12 @@ fn whichever_commit_fails_meanwhile_the_next_opening_finds_all() {
 fn an_error_of_the_system_leaves_nothing_out() {
     let dir = tempfile::tempdir().unwrap();
     let engine = killed(dir.path(), append_third);
-    *engine.page.bad.lock().unwrap() = Some((keys::records(NUMBER), true));
+    engine.answer(keys::records(NUMBER), Answer::Io);
     for _ in 0..2 {
         assert!(matches!(open(&engine, dir.path()), Err(StoreError::Io { .. })));
         engine.reopen().unwrap();
     }
+    assert!(!dir.path().join(ASIDE).exists());
     engine.recover();
     let store = open(&engine, dir.path()).unwrap();
     assert_eq!(store.stats().findings, []);
