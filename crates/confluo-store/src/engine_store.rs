@@ -303,8 +303,6 @@ impl<E: Engine> EngineStore<E> {
 
 /// The counters; an empty engine is marked as a store of this format first.
 fn read_state<E: Engine>(engine: &E) -> Result<State, StoreError> {
-    let damaged = |what: &str| StoreError::Damaged { detail: format!("{what} of the store is unreadable") };
-    let newer = |found| StoreError::Newer { what: "the store".to_owned(), found, supported: FORMAT_VERSION };
     let Some(sealed) = engine.get(FORMAT)? else {
         let mut is_empty = true;
         engine.scan(&[], &[], &mut |_, _| {
@@ -336,8 +334,18 @@ fn read_state<E: Engine>(engine: &E) -> Result<State, StoreError> {
 
 fn read_findings<E: Engine>(engine: &E) -> Result<Vec<Finding>, StoreError> {
     let Some(sealed) = engine.get(FINDINGS)? else { return Ok(Vec::new()) };
-    value::decode_findings(FINDINGS, &sealed)
-        .map_err(|_| StoreError::Damaged { detail: "the list of what the store has lost is unreadable".to_owned() })
+    value::decode_findings(FINDINGS, &sealed).map_err(|error| match error {
+        ValueError::Newer(version) => newer(u32::from(version)),
+        ValueError::Damaged => damaged("the list of losses"),
+    })
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged { detail: format!("{what} of the store is unreadable") }
+}
+
+fn newer(found: u32) -> StoreError {
+    StoreError::Newer { what: "the store".to_owned(), found, supported: FORMAT_VERSION }
 }
 
 fn unreadable(error: ValueError, name: &DocumentName, what: &'static str) -> StoreError {

@@ -22,9 +22,11 @@
 //! is seen; nothing is appended to a file after an error, or after a crash, since the system may show bytes then that never
 //! reached the disk.
 
+mod aside;
 mod file;
 mod hand_over;
 mod layers;
+mod salvage;
 
 use std::{
     error::Error,
@@ -37,12 +39,12 @@ use std::{
 use crate::{
     Batch, Engine, EngineError, Finding,
     engine::Visit,
-    keys::{self, JOURNAL},
-    value,
-    wreck::Pile,
+    keys::JOURNAL,
+    value::{self, FORMAT_VERSION, ValueError},
 };
 use file::JournalFiles;
 use layers::{Layers, Sealed};
+pub(crate) use salvage::add_frames;
 
 /// At this much a commit waits for the engine: it takes less than comes in.
 const MOST_BYTES: usize = 32 << 20;
@@ -78,6 +80,8 @@ struct Shared<E> {
     layers: RwLock<Layers>,
     checkpoint: Mutex<Checkpoint>,
     changed: Condvar,
+    /// The names of the files that were kept aside, as the last opening found them.
+    aside: Mutex<Vec<String>>,
 }
 
 /// What the committer and the checkpoints' thread tell each other.
@@ -95,6 +99,7 @@ impl<E: Engine> Journaled<E> {
     /// in it.
     pub fn open(engine: E, dir: &Path, config: JournalConfig) -> Result<Self, EngineError> {
         let files = Found::read(&engine, dir)?.give(&engine, dir, config)?;
+        let aside = aside::names(dir).map_err(EngineError::Io)?;
         let shared = Arc::new(Shared {
             engine,
             dir: dir.to_owned(),
@@ -103,6 +108,7 @@ impl<E: Engine> Journaled<E> {
             layers: RwLock::default(),
             checkpoint: Mutex::default(),
             changed: Condvar::new(),
+            aside: Mutex::new(aside),
         });
         let thread = Arc::clone(&shared);
         let checkpoints = std::thread::Builder::new()
@@ -150,6 +156,7 @@ impl<E: Engine> Engine for Journaled<E> {
         self.shared.write_layers().set(Arc::clone(&found.sealed));
         *files = Some(found.give(&self.shared.engine, &self.shared.dir, self.shared.config)?);
         *self.shared.write_layers() = Layers::default();
+        *self.shared.lock_aside() = aside::names(&self.shared.dir).map_err(EngineError::Io)?;
         Ok(())
     }
 
@@ -158,7 +165,7 @@ impl<E: Engine> Engine for Journaled<E> {
     }
 
     fn findings(&self) -> Vec<Finding> {
-        let kept = file::kept_aside(&self.shared.dir).into_iter().map(|file| Finding::Journal { file });
+        let kept = self.shared.lock_aside().clone().into_iter().map(|file| Finding::Journal { file });
         self.shared.engine.findings().into_iter().chain(kept).collect()
     }
 
@@ -232,6 +239,10 @@ impl<E: Engine> Shared<E> {
         self.checkpoint.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_aside(&self) -> MutexGuard<'_, Vec<String>> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock_files(&self) -> MutexGuard<'_, Option<JournalFiles>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -243,40 +254,6 @@ impl<E: Engine> Shared<E> {
     fn write_layers(&self) -> RwLockWriteGuard<'_, Layers> {
         self.layers.write().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Adds what the files hold to what was found of an engine that does not open. Of a file that was kept aside nobody knows what has
-/// replaced it since, so it counts as little as what the engine has taken: it fills holes. A document that a later frame deletes is not
-/// among what they are filled with.
-pub(crate) fn add_frames(dir: &Path, pile: &mut Pile) -> Result<(), EngineError> {
-    let taken = pile.taken();
-    let (older, newer): (Vec<_>, Vec<_>) =
-        file::read_frames(dir, 0)?.intact.into_iter().partition(|frame| frame.number <= taken);
-    let mut filling = Batch::default();
-    for frame in file::read_frames_aside(dir).into_iter().chain(older) {
-        for (key, change) in frame.changes.into_changes() {
-            match change {
-                Some(value) => filling.put(key, value),
-                None if keys::place(&key).is_none() => filling.remove(key),
-                // Perhaps a compaction, whose snapshot is lost: then this is all there is. Nothing points at what a deletion left.
-                None => {}
-            }
-        }
-    }
-    for frame in newer {
-        for (key, change) in frame.changes.into_changes() {
-            if change.is_none() && keys::place(&key).is_none() {
-                filling.remove(key.clone());
-            }
-            pile.add_change(&key, change, frame.number);
-        }
-    }
-    for (key, change) in filling.into_changes() {
-        if let Some(value) = change {
-            pile.fill(&key, &value);
-        }
-    }
-    Ok(())
 }
 
 /// What the journal has and the engine has not.
@@ -291,8 +268,12 @@ impl Found {
     /// In both cases the files are kept aside.
     fn read<E: Engine>(engine: &E, dir: &Path) -> Result<Self, EngineError> {
         let taken = match engine.get(JOURNAL)? {
-            Some(sealed) => value::decode_journal(JOURNAL, &sealed)
-                .map_err(|_| EngineError::Damaged("its place in the journal is unreadable".into()))?,
+            Some(sealed) => value::decode_journal(JOURNAL, &sealed).map_err(|error| match error {
+                ValueError::Newer(version) => {
+                    EngineError::Newer { what: "the store", found: u32::from(version), supported: FORMAT_VERSION }
+                }
+                ValueError::Damaged => EngineError::Damaged("its place in the journal is unreadable".into()),
+            })?,
             None => 0,
         };
         let mut changes = Batch::default();
@@ -310,7 +291,7 @@ impl Found {
             changes.merge(frame.changes);
         }
         if frames.are_damaged {
-            file::keep_aside(dir).map_err(EngineError::Io)?;
+            aside::keep(dir).map_err(EngineError::Io)?;
         }
         Ok(Self { taken, sealed: Arc::new(Sealed { changes, through }) })
     }

@@ -3,7 +3,7 @@
 //! 1. An engine's crate walks through its own file, opening nothing, and hands over every pair that it can make out, with stale
 //!    ones from before: [`Sink`].
 //! 2. The *pile* keeps a few candidates for each key ([`pile`]), and takes the frames of the journal as well, also of files of it
-//!    that were kept aside.
+//!    that were kept aside. What lacks there, as far as the engine has not taken it, is told of.
 //! 3. Of them one is *chosen* for each key ([`choice`]): every value is sealed with a checksum that is bound to its key, so each
 //!    can be judged by itself, wherever it was found.
 //! 4. What was chosen is an [`Engine`] that can only be read, so that documents load, list and copy as from any other.
@@ -19,7 +19,7 @@ mod pile;
 use std::{
     collections::BTreeMap,
     fmt,
-    fs::{self, File},
+    fs::File,
     io,
     ops::{Bound, ControlFlow},
     path::Path,
@@ -80,12 +80,13 @@ impl Wreck {
         scrape(&file, &mut pile);
         pile.doubt_an_older_state();
         journal::add_frames(dir, &mut pile)?;
-        let acknowledged = match fs::read(dir.join("watermark")) {
-            Ok(bytes) => watermark::read(&bytes),
+        let watermark = match WreckFile::open(&dir.join("watermark")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(EngineError::Io(error)),
+            watermark => Some(watermark.map_err(EngineError::Io)?),
         };
-        let lacks_some = pile.lacks_some;
+        let acknowledged = watermark.as_ref().and_then(|watermark| watermark::read(&watermark.read_all()));
+        let is_unreadable = file.has_unreadable() || watermark.is_some_and(|watermark| watermark.has_unreadable());
+        let lacks_some = pile.lacks_some || is_unreadable;
         let choice::Choice { chosen, doubts } = choice::choose(pile, &file, acknowledged);
         Ok(Self { engine, file, chosen, doubts, lacks_some })
     }
@@ -95,7 +96,7 @@ impl Wreck {
         EngineStore::open(self, None)
     }
 
-    /// Whether some of the engine's file cannot be made out, so that any document may be older than it was.
+    /// Whether some of the engine's file or of the journal cannot be made out, so that any document may be older than it was.
     pub fn lacks_some(&self) -> bool {
         self.lacks_some
     }

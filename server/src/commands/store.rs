@@ -127,7 +127,7 @@ impl Salvage {
         if lacks_some {
             writeln!(
                 errors,
-                "{}: some of its file cannot be made out; any document may be older than it was",
+                "{}: some of its files cannot be made out; any document may be older than it was",
                 self.from
             )?;
         }

@@ -9,7 +9,6 @@
 //! Only where a later frame lies behind such a place, something that was acknowledged is damaged.
 
 use std::{
-    ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -28,7 +27,7 @@ const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 17;
 /// More frames than files hold.
 const MOST_LATER: u64 = 1 << 32;
-const NAMES: [&str; 2] = ["journal-0", "journal-1"];
+pub(super) const NAMES: [&str; 2] = ["journal-0", "journal-1"];
 
 /// One commit.
 pub(super) struct Frame {
@@ -47,6 +46,10 @@ pub(super) struct Frames {
     pub(super) intact: Vec<Frame>,
     /// Some that were acknowledged are not among them.
     pub(super) are_damaged: bool,
+    /// Behind some damage it cannot be told where frames begin.
+    pub(super) are_cut_short: bool,
+    /// One that is what was written, and holds no changes that this build reads.
+    pub(super) unreadable: Option<u64>,
 }
 
 /// Both files; one is written to. Each is made when it is needed.
@@ -119,22 +122,12 @@ pub(super) fn read_frames(dir: &Path, taken: u64) -> Result<Frames, EngineError>
         };
         frames.read(bytes, taken)?;
     }
+    if let Some(number) = frames.unreadable {
+        return Err(EngineError::Damaged(format!("frame {number} of the journal is no frame")));
+    }
     frames.intact.retain(|frame| frame.number > taken);
     frames.intact.sort_unstable_by_key(|frame| frame.number);
     Ok(frames)
-}
-
-/// The frames that can be made out in the files that were kept aside, in the order of their numbers: by then the engine had some of
-/// them, and others it never got.
-pub(super) fn read_frames_aside(dir: &Path) -> Vec<Frame> {
-    let mut frames = Frames::default();
-    for name in kept_aside(dir) {
-        // What is kept for its damage may be of any kind.
-        let read = fs::read(dir.join(name)).map_err(EngineError::Io);
-        read.and_then(|bytes| frames.read(bytes.into(), 0)).ok();
-    }
-    frames.intact.sort_by_key(|frame| frame.number);
-    frames.intact
 }
 
 /// Removes the files: the engine has what is in them.
@@ -143,40 +136,6 @@ pub(super) fn remove(dir: &Path) -> io::Result<()> {
         unless_missing(fs::remove_file(path))?;
     }
     Ok(())
-}
-
-/// Keeps what is in the files under other names too.
-pub(super) fn keep_aside(dir: &Path) -> io::Result<()> {
-    for path in paths(dir).filter(|path| path.exists()) {
-        for number in 1.. {
-            let aside = path.with_extension(if number == 1 { "aside".into() } else { format!("{number}.aside") });
-            if !aside.exists() {
-                // A link takes no room, of which there may be none. Not every file system has them.
-                fs::hard_link(&path, &aside).or_else(|_| copy(&path, &aside))?;
-                break;
-            }
-            if fs::read(&aside)? == fs::read(&path)? {
-                break;
-            }
-        }
-    }
-    File::open(dir)?.sync_all()
-}
-
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::copy(from, to)?;
-    File::open(to)?.sync_all()
-}
-
-/// The names under which something was kept aside, now or earlier.
-pub(super) fn kept_aside(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let is_ours = |name: &String| {
-        Path::new(name).extension() == Some(OsStr::new("aside")) && NAMES.iter().any(|ours| name.starts_with(ours))
-    };
-    let mut names: Vec<_> = names.filter(is_ours).collect();
-    names.sort_unstable();
-    names
 }
 
 fn unless_missing(done: io::Result<()>) -> io::Result<()> {
@@ -188,7 +147,7 @@ pub(super) fn disk_bytes(dir: &Path) -> u64 {
     paths(dir).filter_map(|path| fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
 }
 
-fn paths(dir: &Path) -> impl Iterator<Item = PathBuf> {
+pub(super) fn paths(dir: &Path) -> impl Iterator<Item = PathBuf> {
     NAMES.into_iter().map(|name| dir.join(name))
 }
 
@@ -228,8 +187,8 @@ fn encode(number: u64, changes: &Batch) -> io::Result<Vec<u8>> {
 }
 
 impl Frames {
-    /// Adds those of a file.
-    fn read(&mut self, mut bytes: Bytes, taken: u64) -> Result<(), EngineError> {
+    /// Adds those of a file. Damage at its beginning counts where a frame beyond `taken` lies behind it.
+    pub(super) fn read(&mut self, mut bytes: Bytes, taken: u64) -> Result<(), EngineError> {
         let (mut last, mut follows_damage) = (None, false);
         loop {
             let Some((version, number, payload)) = split_frame(&mut bytes) else {
@@ -241,6 +200,7 @@ impl Frames {
                 // Where the bad frame says that it ends the next one is what was written there. What is found anywhere else may
                 // be part of a document, put there by somebody who would like it to be read as a frame.
                 if Some(place) != claimed_end(&bytes) {
+                    self.are_cut_short = true;
                     return Ok(());
                 }
                 bytes.advance(place);
@@ -255,11 +215,13 @@ impl Frames {
             if last.is_some_and(|last| Some(number) != last.checked_add(1)) {
                 return Ok(());
             }
-            let changes = decode_changes(&payload);
-            let changes =
-                changes.map_err(|_| EngineError::Damaged(format!("frame {number} of the journal is no frame")))?;
             let follows_damage = std::mem::take(&mut follows_damage);
-            self.intact.push(Frame { number, changes, follows_damage, begins_file: last.is_none() });
+            match decode_changes(&payload) {
+                Ok(changes) => {
+                    self.intact.push(Frame { number, changes, follows_damage, begins_file: last.is_none() });
+                }
+                Err(_) => self.unreadable = self.unreadable.max(Some(number)),
+            }
             last = Some(number);
         }
     }

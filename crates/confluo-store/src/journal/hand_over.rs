@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, io::ErrorKind, path::Path};
 
-use super::{JournalConfig, file, layers::Sealed};
+use super::{JournalConfig, aside, layers::Sealed};
 use crate::{
     Batch, Engine, EngineError,
     error::is_out_of_space,
@@ -46,7 +46,7 @@ pub(super) fn give_what_it_can_take<E: Engine>(
     }
     if !left_out.losers.is_empty() {
         // Before the engine has the number of these frames: after a crash nobody would look at them again.
-        file::keep_aside(dir).map_err(EngineError::Io)?;
+        aside::keep(dir).map_err(EngineError::Io)?;
     }
     engine.reopen()?;
     give_without(engine, sealed, &left_out.keys, config)

@@ -4,7 +4,11 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
-    sync::{Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// A disk fails by so much at least.
@@ -16,13 +20,18 @@ pub struct WreckFile {
     /// With the bits that are known to be flipped.
     file: Mutex<(File, BTreeMap<u64, u8>)>,
     length: u64,
+    has_unreadable: AtomicBool,
 }
 
 impl WreckFile {
     /// Reads that file.
     pub fn new(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        Ok(Self { file: Mutex::new((file, BTreeMap::new())), length })
+        Ok(Self { file: Mutex::new((file, BTreeMap::new())), length, has_unreadable: AtomicBool::new(false) })
+    }
+
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Self::new(File::open(path)?)
     }
 
     /// How long it is.
@@ -38,6 +47,16 @@ impl WreckFile {
     /// Has these bits of a byte read the other way round from now on. The file itself stays as it is.
     pub fn repair(&self, offset: u64, bits: u8) {
         *self.lock().1.entry(offset).or_default() ^= bits;
+    }
+
+    /// Whether some of what was read so far is zeros only because the disk does not give it.
+    pub(crate) fn has_unreadable(&self) -> bool {
+        self.has_unreadable.load(Ordering::Relaxed)
+    }
+
+    /// All of it, of a file that is small.
+    pub(crate) fn read_all(&self) -> Vec<u8> {
+        self.read(0, usize::MAX)
     }
 
     /// Up to `most` bytes from `offset` on; fewer only at the file's end.
@@ -59,6 +78,7 @@ impl WreckFile {
             for (block, offset) in bytes.chunks_mut(BLOCK_BYTES).zip((offset..).step_by(BLOCK_BYTES)) {
                 if !read(offset, block) {
                     block.fill(0);
+                    self.has_unreadable.store(true, Ordering::Relaxed);
                 }
             }
         }

@@ -3,8 +3,9 @@
 use std::{fs, path::Path, sync::atomic::Ordering};
 
 use confluo_store::{
-    DocumentStore, Engine, EngineError, EngineStore, Finding, JournalConfig, Journaled, StoreError,
+    Batch, DocumentStore, Engine, EngineError, EngineStore, Finding, JournalConfig, Journaled, StoreError,
     contract::{append, expected, name},
+    keys, value,
 };
 
 use crate::disk::{Disk, Pairs, Random, UNSYNCED, apply, copy_folder, history, pairs};
@@ -219,4 +220,22 @@ fn a_journal_of_a_newer_version_is_refused_by_name() {
     fs::write(&path, bytes).unwrap();
     let error = Journaled::open(Disk::default(), dir.path(), UNSYNCED).unwrap_err();
     assert!(matches!(error, EngineError::Newer { found: 2, .. }), "{error}");
+}
+
+#[test]
+fn a_store_of_a_newer_build_is_not_called_damaged() {
+    for key in [keys::JOURNAL, keys::FINDINGS] {
+        let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
+        let open = || EngineStore::open(Journaled::open(disk.clone(), dir.path(), UNSYNCED)?, None);
+        drop(open().unwrap());
+        let mut sealed = value::encode_journal(key, 0);
+        sealed[0] += 1;
+        let checksum = crc32fast::hash(&[&sealed[..1], key, &sealed[5..]].concat());
+        sealed[1..5].copy_from_slice(&checksum.to_le_bytes());
+        let mut batch = Batch::default();
+        batch.put(key.to_vec(), sealed);
+        disk.commit(batch).unwrap();
+        let error = open().unwrap_err();
+        assert!(matches!(error, StoreError::Newer { found: 3, supported: 2, .. }), "{error}");
+    }
 }

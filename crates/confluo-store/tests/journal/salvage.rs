@@ -8,6 +8,7 @@ use std::{
 
 use confluo_store::{
     CopyReport, DocumentStore, Engine, EngineStore, Finding, JournalConfig, Journaled, MemoryStore, StoreError, Wreck,
+    WreckStore,
     contract::{append, expected, name, snapshot},
     keys, salvage_store,
 };
@@ -38,9 +39,15 @@ fn salvage(engine: &Pairs, files: &[(&str, &[u8])]) -> (MemoryStore, CopyReport)
     for (file, bytes) in files {
         fs::write(dir.path().join(file), bytes).expect("a scratch folder");
     }
-    let path = dir.path().join("engine");
+    let copy = MemoryStore::new();
+    let report = salvage_store(&read(dir.path(), engine), &copy).expect("there is room in memory");
+    (copy, report)
+}
+
+fn read(dir: &Path, engine: &Pairs) -> WreckStore {
+    let path = dir.join("engine");
     fs::write(&path, engine.values().flatten().copied().collect::<Vec<_>>()).expect("a scratch folder");
-    let wreck = Wreck::read("disk", dir.path(), File::open(path).expect("it was written"), |_, sink| {
+    let wreck = Wreck::read("disk", dir, File::open(path).expect("it was written"), |_, sink| {
         let mut offset = 0;
         for (key, value) in engine {
             sink.found(key, value, offset, 0);
@@ -48,10 +55,7 @@ fn salvage(engine: &Pairs, files: &[(&str, &[u8])]) -> (MemoryStore, CopyReport)
             offset += value.len() as u64;
         }
     });
-    let wreck = wreck.expect("what is left can always be read").into_store().expect("it can be read");
-    let copy = MemoryStore::new();
-    let report = salvage_store(&wreck, &copy).expect("there is room in memory");
-    (copy, report)
+    wreck.expect("what is left can always be read").into_store().expect("it can be read")
 }
 
 /// One document is lost and another was deleted, so that as many can be made out as the counters want.
@@ -115,4 +119,75 @@ fn records_that_were_removed_for_a_snapshot_come_back_where_that_is_lost() {
     let (copy, report) = salvage(&engine, &[("journal-0.aside", &journal)]);
     assert_eq!((report.copied, report.incomplete.len()), (1, 1), "{report:?}");
     assert_eq!(copy.load(&name("a")).unwrap().unwrap().records, expected("a", 2, 0, 100).records);
+}
+
+/// A store with three commits in its journal, each a document, that the engine has not taken; the journal, and where each begins.
+fn with_journal() -> (Pairs, Vec<u8>, Vec<usize>) {
+    let (dir, disk) = (tempfile::tempdir().expect("a scratch folder"), Disk::default());
+    drop(open(&disk, dir.path()));
+    let engine = what_is_left(&disk);
+    let store = open(&disk, dir.path());
+    let mut begins = vec![0];
+    for document in ["a", "b", "c"] {
+        store.append(&[append(document, 1, 100)]).expect("a sound store");
+        let at = begins[begins.len() - 1];
+        let journal = fs::read(dir.path().join("journal-0")).expect("a sound store");
+        begins.push(at + 17 + u32::from_le_bytes(journal[at + 13..at + 17].try_into().expect("four bytes")) as usize);
+    }
+    let journal = fs::read(dir.path().join("journal-0")).expect("a sound store");
+    (engine, journal, begins)
+}
+
+/// Whether something of the journal is told to lack, and which documents there are.
+fn look(engine: &Pairs, journal: &[u8]) -> (bool, Vec<String>) {
+    let dir = tempfile::tempdir().expect("a scratch folder");
+    fs::write(dir.path().join("journal-0"), journal).expect("a scratch folder");
+    let wreck = read(dir.path(), engine);
+    let listed = wreck.list("", None, 10).expect("it can be read").documents;
+    (wreck.engine().lacks_some(), listed.into_iter().map(|listed| listed.name.as_str().to_owned()).collect())
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_frame_that_is_damaged_or_gone_is_told_where_the_engine_has_not_taken_it() {
+    let (engine, journal, begins) = with_journal();
+    assert_eq!(look(&engine, &journal), (false, names(&["a", "b", "c"])));
+    let mut damaged = journal.clone();
+    damaged[begins[1] + 50] ^= 1;
+    assert_eq!(look(&engine, &damaged), (true, names(&["a", "c"])));
+    assert_eq!(look(&engine, &journal[begins[1]..]), (true, names(&["b", "c"])));
+    // A torn end is no damage.
+    assert_eq!(look(&engine, &journal[..begins[3] - 1]), (false, names(&["a", "b"])));
+    let mut has_taken = engine.clone();
+    has_taken.insert(keys::JOURNAL.to_vec(), confluo_store::value::encode_journal(keys::JOURNAL, 100));
+    assert!(!look(&has_taken, &damaged).0, "the engine has what the damage hit");
+}
+
+#[test]
+fn a_frame_that_cannot_be_decoded_ends_no_salvage() {
+    let (engine, mut journal, begins) = with_journal();
+    let (at, end) = (begins[1], begins[2]);
+    // The length of its first key.
+    journal[at + 17] = 0xff;
+    journal[at + 18] = 0xff;
+    let checksum = crc32fast::hash(&[&journal[at..=at], &journal[at + 5..end]].concat());
+    journal[at + 1..at + 5].copy_from_slice(&checksum.to_le_bytes());
+    assert_eq!(look(&engine, &journal), (true, names(&["a", "c"])));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_ends_no_salvage() {
+    let (engine, journal, _) = with_journal();
+    for unreadable in ["journal-1", "watermark"] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("journal-0"), &journal).unwrap();
+        // Nobody reads one as a file.
+        fs::create_dir(dir.path().join(unreadable)).unwrap();
+        let wreck = read(dir.path(), &engine);
+        assert_eq!(wreck.list("", None, 10).unwrap().documents.len(), 3);
+        assert!(wreck.engine().lacks_some(), "{unreadable}");
+    }
 }
