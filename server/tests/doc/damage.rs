@@ -90,13 +90,22 @@ fn verify_names_a_record_that_holds_no_update() {
     assert!(report.contains("document \"a\": record 1: malformed update"), "{report}");
 }
 
+/// What is left of a document that is not whole.
+fn salvage(place: &Place, name: &str) -> Vec<u8> {
+    let output = place.run(&["doc", "export", name, "--salvage"]);
+    assert_eq!(output.status.code(), Some(1), "something is left out: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
 #[test]
 fn a_damaged_document_is_exported_only_when_asked_for_what_is_left() {
     let place = damaged();
     let message = place.fail(&["doc", "export", "a"]);
     assert!(message.contains("record 2 is damaged") && message.contains("--salvage"), "{message}");
-    let left = place.succeed(&["doc", "export", "a", "--salvage"]);
+    let left = salvage(&place, "a");
     let first = fixtures::document("text-plain").updates.swap_remove(0);
+    let whole = place.succeed(&["doc", "export", "b"]);
+    assert_eq!(place.succeed(&["doc", "export", "b", "--salvage"]), whole, "nothing is left out");
     let (left, first) = (Content::of_updates(&[UpdateV1(left.into())]), Content::of_updates(&[first]));
     assert_eq!(left.clocks(), first.clocks(), "what builds on the second record is gone with it");
 }
@@ -144,7 +153,7 @@ fn a_page_that_the_engine_cannot_read_costs_one_document() {
     assert_eq!(listed.iter().filter_map(|line| line["head"].as_u64()).count(), 6, "{listed:?}");
     let message = place.fail(&["doc", "export", "doc3"]);
     assert!(message.contains("--salvage") && !message.contains("panicked"), "{message}");
-    let left = place.succeed(&["doc", "export", "doc3", "--salvage"]);
+    let left = salvage(&place, "doc3");
     assert_eq!(left, [0, 0], "its one record is gone");
     let mut copy = Command::new(env!("CARGO_BIN_EXE_confluo"));
     copy.args(["store", "copy", "--from", &format!("sled:{}", place.data().display()), "--to"]);

@@ -7,7 +7,9 @@ mod place;
 mod salvage;
 mod whole_store;
 
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
 use confluo_protocol::{UpdateV1, Writer};
@@ -62,6 +64,26 @@ fn an_export_in_v2_is_imported_as_the_same_document() {
     place.succeed(&["doc", "export", "a", &file, "--format", "v2"]);
     place.succeed(&["doc", "import", "b", &file, "--format", "v2"]);
     assert_eq!(place.export("b"), place.export("a"));
+}
+
+#[test]
+fn an_export_puts_a_whole_file_in_the_place_of_the_one_that_was_there() {
+    let place = Place::new();
+    let fixture = fixtures::document("text-plain");
+    place.import("a", &fixture.v1.0, &[]);
+    let (file, link) = (place.file("exported", b"before"), place.folder.path().join("link"));
+    let in_the_way = format!("{file}.confluo-unfinished");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(place.fail(&["doc", "export", "a", &file]).contains("cannot write"));
+    assert_eq!(fs::read(&file).unwrap(), b"before");
+    fs::remove_dir(&in_the_way).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
+    symlink("exported", &link).unwrap();
+    place.succeed(&["doc", "export", "a", link.to_str().unwrap()]);
+    let exported = Content::of_updates(&[UpdateV1(fs::read(&file).unwrap().into())]);
+    assert_eq!(exported, Content::of_updates(&[fixture.v1]));
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(link.is_symlink() && !fs::exists(&in_the_way).unwrap());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `confluo doc export`.
 
-use std::fs;
-use std::io::{self, IsTerminal};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ pub(super) struct Export {
     /// whole numbers beyond 2^53 in embeds and formats into `BigInt`
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Of a damaged document, write what is left of it
+    /// Of a damaged document, write what is left of it; the exit status is 1 if something is left out
     #[arg(long)]
     salvage: bool,
 }
@@ -34,11 +34,12 @@ impl Export {
         let store = &workplace.store;
         let stored = if self.salvage { store.salvage(&self.name) } else { store.load(&self.name) };
         let Opened { mut inspection, problems } = Opened::new(stored?.ok_or_else(|| no_such_document(&self.name))?)?;
+        let is_whole = problems.is_empty();
         if self.salvage {
             for problem in problems {
                 tracing::warn!(document = self.name.as_str(), problem, "left out");
             }
-        } else if !problems.is_empty() {
+        } else if !is_whole {
             bail!(
                 "document {:?} is damaged: {}; restore a backup, or export what is left with --salvage",
                 self.name,
@@ -56,8 +57,35 @@ impl Export {
             );
             print_bytes(&update)?;
         } else {
-            fs::write(&self.file, &update).with_context(|| format!("cannot write {}", self.file.display()))?;
+            write_whole(&self.file, &update).with_context(|| format!("cannot write {}", self.file.display()))?;
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// The file that was there or the new one, whatever happens in between.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let before = fs::metadata(path).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file()) {
+        // A pipe holds nothing that could be lost.
+        return fs::write(path, bytes);
+    }
+    // What a link leads to is written, and not the link.
+    let path = if before.is_some() { path.canonicalize()? } else { path.to_owned() };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut draft = path.clone().into_os_string();
+    draft.push(".confluo-unfinished");
+    let written = write_synced(Path::new(&draft), bytes, before.map(|before| before.permissions()))
+        .and_then(|()| fs::rename(&draft, &path))
+        .and_then(|()| File::open(folder)?.sync_all());
+    written.inspect_err(|_| drop(fs::remove_file(&draft)))
+}
+
+fn write_synced(path: &Path, bytes: &[u8], permissions: Option<fs::Permissions>) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    if let Some(permissions) = permissions {
+        file.set_permissions(permissions)?;
+    }
+    file.write_all(bytes)?;
+    file.sync_all()
 }
