@@ -19,8 +19,18 @@ pub struct CopyReport {
 
 /// Copies every document. One that cannot be read, or that the other store does not take, is reported and the rest goes on; a failure
 /// of the other store ends it. Documents that it already has are not taken: copy into an empty one.
+///
+/// The other store is marked as one that may lack something, before anything else, and the mark stays unless all is there.
 pub fn copy_store(from: &dyn DocumentStore, to: &dyn DocumentStore) -> Result<CopyReport, StoreError> {
-    copy_all(from, to, &mut |_, error| Err(error))
+    let is_unmarked = to.stats().findings.iter().all(|finding| *finding == Finding::Salvaged);
+    to.note_findings(&[Finding::Salvaged])?;
+    let report = copy_all(from, to, &mut |_, error| Err(error))?;
+    let is_whole = report.incomplete.is_empty() && report.failed.is_empty();
+    let may_lack_more = from.stats().findings.iter().any(Finding::may_miss_documents);
+    if is_unmarked && is_whole && !may_lack_more {
+        to.acknowledge()?;
+    }
+    Ok(report)
 }
 
 /// As [`copy_store`], from what is left of a store: of a document that does not load what can be read is copied, and the other

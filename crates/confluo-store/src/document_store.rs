@@ -282,7 +282,7 @@ pub enum Finding {
         /// The name under which it is kept.
         file: String,
     },
-    /// The store was filled with what could be salvaged from one that did not open.
+    /// The store was filled with what could be salvaged from one that did not open, or copied from another, and not to the end.
     Salvaged,
 }
 
@@ -322,8 +322,9 @@ impl fmt::Display for Finding {
                  then remove that file"
             ),
             Self::Salvaged => f.write_str(
-                "the store holds what could be salvaged from one that did not open, and may lack documents and their newest \
-                 records; restore a backup of what is missing, and run `confluo doc verify`",
+                "the store holds what could be salvaged or copied from another, and may lack documents and their newest records; if \
+                 the other still opens, copy again into an empty folder; else restore a backup of what is missing, and run `confluo \
+                 doc verify`",
             ),
             Self::SetAside { file } => write!(
                 f,

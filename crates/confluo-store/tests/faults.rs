@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use confluo_store::{
-    Batch, DocumentStore, Engine, EngineError, EngineStore, MemoryEngine, MemoryStore, StoreError,
+    Batch, DocumentStore, Engine, EngineError, EngineStore, Finding, MemoryEngine, MemoryStore, StoreError,
     contract::{append, expected, name, snapshot},
     copy_store,
     engine::Visit,
@@ -144,4 +144,10 @@ fn a_copy_goes_on_after_a_document_that_is_not_taken_and_ends_when_the_other_sto
     let full = FaultyStore::new(MemoryStore::new());
     full.fail_writes(Some(Fault::OutOfSpace));
     assert!(matches!(copy_store(&from, &full), Err(StoreError::OutOfSpace { .. })));
+    for unfinished in [to.inner(), full.inner()] {
+        assert_eq!(unfinished.stats().findings, [Finding::Salvaged]);
+    }
+    let whole = MemoryStore::new();
+    copy_store(&from, &whole).unwrap();
+    assert_eq!((whole.stats().findings, whole.load(&name("d")).unwrap()), (vec![], None));
 }

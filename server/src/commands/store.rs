@@ -98,7 +98,8 @@ impl Copy {
         for finding in &findings {
             writeln!(
                 errors,
-                "{}: {finding}; the copy does not know that, and makes anew what it does not have",
+                "{}: {finding}; the copy lacks the same, and refuses documents that it does not have until `confluo store \
+                 acknowledge`",
                 self.from
             )?;
         }

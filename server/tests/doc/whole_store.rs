@@ -125,7 +125,13 @@ fn what_the_store_has_lost_is_told_until_it_is_acknowledged() {
     let from = format!("sled:{}", place.data().display());
     let output = command.args(["store", "copy", "--from", &from, "--to", &copy]).env_clear().output().unwrap();
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.code() == Some(1) && message.contains("the copy does not know that"), "{message}");
+    assert!(output.status.code() == Some(1) && message.contains("the copy lacks the same"), "{message}");
+    let shown = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_confluo"));
+        command.args(["doc", "verify", name, "--data-dir"]).arg(place.folder.path().join("copy")).env_clear();
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert!(shown("lost").contains("it may be among what the store has lost"), "{}", shown("lost"));
     let said = place.text(&["store", "acknowledge"]);
     assert!(said.contains("acknowledged: the catalogue lists 1 documents"), "{said}");
     assert!(place.text(&["store", "acknowledge"]).contains("nothing to acknowledge"));
