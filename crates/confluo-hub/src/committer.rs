@@ -14,6 +14,8 @@ use crate::{clock::Clock, health::HealthState, metrics::HubMetrics};
 
 /// The most bytes of updates in one flush, so that one flood does not make all others wait for its writing.
 const MAX_BATCH_BYTES: usize = 16 << 20;
+/// How often the store is asked how it is, of what no commit and no opening tells.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The record is not on disk, and nothing of it may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -191,7 +193,8 @@ pub(crate) async fn flushed(
     outcome.map(|()| seq)
 }
 
-/// Tries a failed store again until it is ready. Runs beside the committer, so that recovery needs no traffic.
+/// Tries a failed store again until it is ready. Runs beside the committer, so that recovery needs no traffic; nor does it need any to
+/// learn of what failed behind the last commit.
 pub(crate) async fn recover_storage(
     store: Arc<dyn DocumentStore>,
     health: Arc<HealthState>,
@@ -199,7 +202,16 @@ pub(crate) async fn recover_storage(
     interval: Duration,
 ) {
     loop {
-        health.storage_failure().await;
+        tokio::select! {
+            () = health.storage_failure() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {
+                let store = Arc::clone(&store);
+                if let Ok(Some(reason)) = tokio::task::spawn_blocking(move || store.stats().unhealthy).await {
+                    health.storage_failed(&StoreError::Unhealthy { reason });
+                }
+                continue;
+            }
+        }
         tokio::time::sleep(interval).await;
         let store = Arc::clone(&store);
         let outcome = tokio::task::spawn_blocking(move || {

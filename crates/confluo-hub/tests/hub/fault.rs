@@ -1,4 +1,4 @@
-//! A bug in a room: everybody in it, and on the way into it, is told to come back.
+//! A bug in a room: everybody in it, and on the way into it, is told to come back. And a store that fails where nobody notices.
 
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -6,9 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use confluo_hub::{Expulsion, Hub, HubConfig, JoinRequest, SessionControl, SessionGate};
+use confluo_hub::{Expulsion, Health, Hub, HubConfig, JoinRequest, SessionControl, SessionGate};
 use confluo_protocol::{Access, DocumentName};
-use confluo_store::MemoryStore;
+use confluo_store::{
+    DocumentStore, MemoryStore,
+    faulty::{Fault, FaultyStore},
+};
 use confluo_testkit::socket::{by_nobody, enter_as};
 use tokio_util::task::TaskTracker;
 
@@ -62,4 +65,21 @@ async fn wait_for_sessions(hub: &Hub, count: i64) {
         }
     };
     tokio::time::timeout(DEADLINE, there).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_while_nobody_uses_it_is_opened_again() {
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let hub = Hub::start(HubConfig::default(), store.clone()).unwrap();
+    store.fail_writes(Some(Fault::OutOfSpace));
+    store.delete(&DocumentName::new("notes").unwrap()).unwrap_err();
+    assert_eq!(hub.health(), Health::Ready);
+    let becomes = async |wanted: bool| {
+        while (hub.health() == Health::Ready) != wanted {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, becomes(false)).await.expect("it is noticed");
+    store.fail_writes(None);
+    tokio::time::timeout(DEADLINE, becomes(true)).await.expect("it is opened again");
 }
