@@ -104,8 +104,10 @@ fn a_damaged_document_is_exported_only_when_asked_for_what_is_left() {
     assert!(message.contains("record 2 is damaged") && message.contains("--salvage"), "{message}");
     let left = salvage(&place, "a");
     let first = fixtures::document("text-plain").updates.swap_remove(0);
-    let whole = place.succeed(&["doc", "export", "b"]);
-    assert_eq!(place.succeed(&["doc", "export", "b", "--salvage"]), whole, "nothing is left out");
+    // yrs writes the keys of an embedded object in any order.
+    let [whole, salvaged] = [&["doc", "export", "b"][..], &["doc", "export", "b", "--salvage"]]
+        .map(|export| Content::of_updates(&[UpdateV1(place.succeed(export).into())]));
+    assert_eq!(salvaged, whole, "nothing is left out");
     let (left, first) = (Content::of_updates(&[UpdateV1(left.into())]), Content::of_updates(&[first]));
     assert_eq!(left.clocks(), first.clocks(), "what builds on the second record is gone with it");
 }
