@@ -115,11 +115,13 @@ fn a_server_with_metrics_tells_its_flushes_and_that_nothing_is_left() {
         r#"
         [[row]]
         name = "flush"
-        figures = ["flush_mean", "flushes"]
+        figures = ["flush_mean", "flushes", "disk_p99"]
+        disk = { rate = 200.0, bytes = 200, seconds = 0.1 }
         load = { mode = "fanout", clients = 2, writers = 1, rate = 50.0, warmup_seconds = 0.0, seconds = 0.2 }
         [[row]]
         name = "leave"
         figures = ["documents_open", "sessions", "tasks_left_behind"]
+        skip = ["floor"]
         [row.load]
         mode = "leave"
         rooms = 2
@@ -132,8 +134,11 @@ fn a_server_with_metrics_tells_its_flushes_and_that_nothing_is_left() {
         memory_back_percent = 1000.0
         "#,
     );
-    let (table, _) = comparison.made(&["--servers", "confluo"]);
-    assert!(table.contains("| flush | flush mean | – | ") && table.contains(" ms | – |"), "{table}");
+    let (table, _) = comparison.made(&["--servers", "floor,confluo"]);
+    for figure in ["flush mean", "disk p99"] {
+        let row = table.lines().find(|line| line.starts_with(&format!("| flush | {figure} | – | "))).expect(&table);
+        assert!(row.ends_with(" ms | – |"), "{table}");
+    }
     for figure in ["documents open", "sessions", "tasks left behind"] {
         assert!(table.contains(&format!("| leave | {figure} | – | 0 | – |")), "{table}");
     }

@@ -17,7 +17,7 @@ pub use machine::Machine;
 pub use record::{Compared, Measurement, Outcome};
 pub use table::{Cell, MeasuredRow};
 
-use crate::{BenchError, MetricsAddress, ProcessId, Progress, Report, Target, Workload};
+use crate::{BenchError, MetricsAddress, ProcessId, Progress, Report, Target, Workload, flush};
 use process::{Place, ServerProcess};
 
 /// What rooms are called where they must be found again.
@@ -114,7 +114,15 @@ fn measure(
         progress.announce(&format!("{} documents of {} bytes are stored first", fill.documents, fill.document_bytes));
         process::fill(server, fill, place, data.path())?;
     }
+    let disk = match &row.disk {
+        Some(config) if !server.fill.is_empty() => {
+            process::pin_this_thread(tool_cpu)?;
+            Some(flush::run(config, data.path(), progress)?)
+        }
+        _ => None,
+    };
     let run = |load: &Workload, running: &ServerProcess| {
+        // To start a server this thread took the server's CPU.
         process::pin_this_thread(tool_cpu)?;
         let metrics = server.metrics.as_ref().map(|url| MetricsAddress::new(&place.fill(url, data.path())));
         let url = place.fill(&server.url, data.path());
@@ -133,8 +141,10 @@ fn measure(
         progress.announce("the server starts again");
         running = ServerProcess::start(server, place, data.path())?;
     }
-    let report = run(&row.load, &running)?;
-    Ok(report.with("started_after", running.started_after_seconds() * 1e3, "ms"))
+    let report = run(&row.load, &running)?.with("started_after", running.started_after_seconds() * 1e3, "ms");
+    let told = [("disk_p50", "latency_p50"), ("disk_p99", "latency_p99"), ("disk_max", "latency_max")];
+    let of_disk = |(name, of)| Some((name, disk.as_ref()?.figure(of)?.value));
+    Ok(told.into_iter().filter_map(of_disk).fold(report, |report, (name, value)| report.with(name, value, "ms")))
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {

@@ -2,7 +2,7 @@
 //!
 //! 1. [`target`]: the server under load, its dialect and its process. 2. [`workload`]: the modes, each with its settings.
 //! 3. [`fanout`], [`presence`], [`idle`], [`join`], [`replay`], [`churn`], [`slow`], [`leave`], [`open`]: one mode each.
-//! 4. [`fill`]: documents to fill a store with, for `open`. 5. [`floor`]: the relay that does nothing, to compare with.
+//! 4. [`fill`]: documents to fill a store with, for `open`. 5. [`floor`] and [`flush`]: what sockets and disk take alone.
 //! 6. [`compare`]: several servers in turn, as a table. 7. [`report`] and [`plot`]: what was found.
 //!
 //! Invariants: the tool is leaner than what it measures (one thread; what is only received is searched, never decoded); a figure
@@ -14,6 +14,7 @@ pub mod error;
 pub mod fanout;
 pub mod fill;
 pub mod floor;
+pub mod flush;
 pub mod idle;
 pub mod join;
 pub mod leave;

@@ -16,7 +16,7 @@ use crate::{
 pub struct Report {
     /// The mode.
     pub mode: Cow<'static, str>,
-    /// The server's address.
+    /// The server's address, or where else it was measured.
     pub url: String,
     /// The settings, as they were given.
     pub settings: serde_json::Value,
@@ -40,8 +40,13 @@ pub struct Figure {
 
 impl Report {
     pub(crate) fn new(mode: &'static str, target: &Target, settings: &impl Serialize) -> Self {
+        Self::of(mode, target.url(), settings)
+    }
+
+    /// Of a mode that measures something else than a server.
+    pub(crate) fn of(mode: &'static str, url: String, settings: &impl Serialize) -> Self {
         let settings = serde_json::to_value(settings).unwrap_or_default();
-        Self { mode: mode.into(), url: target.url(), settings, figures: Vec::new(), complete: true }
+        Self { mode: mode.into(), url, settings, figures: Vec::new(), complete: true }
     }
 
     pub(crate) fn push(&mut self, name: &'static str, value: f64, unit: &'static str) {

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use confluo_bench::{
     BenchError, Dialect, MetricsAddress, ProcessId, Progress, Report, Target, Workload, churn::ChurnConfig,
-    fanout::FanoutConfig, floor::Floor, idle::IdleConfig, join::JoinConfig, leave::LeaveConfig, open::OpenConfig, plot,
-    presence::PresenceConfig, replay::ReplayConfig, slow::SlowConfig,
+    fanout::FanoutConfig, floor::Floor, flush, flush::FlushConfig, idle::IdleConfig, join::JoinConfig,
+    leave::LeaveConfig, open::OpenConfig, plot, presence::PresenceConfig, replay::ReplayConfig, slow::SlowConfig,
 };
 
 /// Measure a y-websocket server: what it carries, how fast, at what cost, and whether it loses anything.
@@ -179,6 +179,24 @@ enum Mode {
         #[arg(long, default_value = "127.0.0.1:8788")]
         listen: String,
     },
+    /// Write and flush at a pace, with no server: what the disk alone takes of a durable latency.
+    Flush {
+        /// Where to write.
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        to: PathBuf,
+        /// Records a second.
+        #[arg(long, default_value_t = 100.0)]
+        rate: f64,
+        /// The size of each.
+        #[arg(long, default_value_t = 200)]
+        bytes: usize,
+        /// Seconds of measurement.
+        #[arg(long, default_value_t = 15.0)]
+        seconds: f64,
+        /// Print JSON instead of Markdown.
+        #[arg(long)]
+        json: bool,
+    },
     /// Measure a list of servers in turn, one CPU for the server and another for this tool.
     Compare(compare::CompareArgs),
 }
@@ -271,6 +289,10 @@ impl Mode {
             }
             Mode::Fill(fill) => fill.run(),
             Mode::Floor { listen } => serve_floor(&listen),
+            Mode::Flush { to, rate, bytes, seconds, json } => {
+                let report = flush::run(&FlushConfig { rate, bytes, seconds }, &to, &progress())?;
+                print_report(&report, json)
+            }
             Mode::Compare(compare) => compare.run(),
         }
     }
@@ -303,9 +325,13 @@ fn measure(target: &TargetArgs, workload: &Workload) -> anyhow::Result<()> {
 }
 
 fn finish(target: &TargetArgs, report: &Report) -> anyhow::Result<()> {
-    print(&if target.json { report.to_json() + "\n" } else { report.to_markdown() })?;
+    print_report(report, target.json)?;
     anyhow::ensure!(report.complete, "not everything arrived everywhere; the figures say nothing about speed");
     Ok(())
+}
+
+fn print_report(report: &Report, json: bool) -> anyhow::Result<()> {
+    print(&if json { report.to_json() + "\n" } else { report.to_markdown() })
 }
 
 fn plot_fanout(target: &TargetArgs, load: &FanoutArgs, file: &std::path::Path, rates: &[f64]) -> anyhow::Result<()> {

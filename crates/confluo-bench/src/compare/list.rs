@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BenchError, Dialect, Workload};
+use crate::{BenchError, Dialect, Workload, flush::FlushConfig};
 
 /// A list of servers and of loads, in TOML.
 #[derive(Debug, Clone, Deserialize)]
@@ -71,6 +71,10 @@ pub struct Row {
     /// A load that comes before; then the server is stopped and started again, and `load` works in the same rooms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_restart: Option<Workload>,
+    /// What the disk alone takes is measured first, at servers that have a store: the figures `disk_p50`, `disk_p99` and
+    /// `disk_max`. A disk that stands still now and then is so told from a server that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<FlushConfig>,
     /// The mode and its settings.
     pub load: Workload,
 }
