@@ -31,7 +31,7 @@ pub use ids::{
     UpdateV1, UserId, percent_decode,
 };
 pub use message::{AuthMessage, Message, SyncMessage};
-pub use state_vector::{StateVectorReader, check_state_vector, encode_state_vector};
+pub use state_vector::{StateVectorReader, check_state_vector, encode_clocks, encode_state_vector};
 pub use update::{
     Admission, CheckedUpdate, ClockRange, Clocks, Early, MAX_CLOCK, Malformed, UpdateError, UpdateLimits, check_update,
     join_neighbours, join_updates,

@@ -66,9 +66,14 @@ fn read_entry(reader: &mut Reader<'_>) -> Result<(ClientId, u32), Malformed> {
 
 /// Writes a state vector in the order given.
 pub fn encode_state_vector(clocks: &[(ClientId, u32)]) -> StateVectorV1 {
-    let mut writer = Writer::with_capacity(1 + clocks.len() * 10);
+    encode_clocks(clocks.iter().copied())
+}
+
+/// The same for clocks that do not lie side by side.
+pub fn encode_clocks(clocks: impl ExactSizeIterator<Item = (ClientId, u32)>) -> StateVectorV1 {
+    let mut writer = Writer::with_capacity(2 + clocks.len() * 8);
     writer.write_var_uint(clocks.len() as u64);
-    for &(client, clock) in clocks {
+    for (client, clock) in clocks {
         writer.write_var_uint(client).write_var_uint(u64::from(clock));
     }
     StateVectorV1(writer.finish())

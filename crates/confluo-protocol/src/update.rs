@@ -21,7 +21,7 @@ mod spread;
 mod stack;
 mod walk;
 
-pub use admission::{Admission, Clocks, Early};
+pub use admission::{Admission, Clocks, Early, encode_deletes};
 pub use error::{Malformed, UpdateError};
 pub use join::{join_neighbours, join_updates};
 pub use places::{ItemPlaces, MAX_TYPE_NESTING, Misplaced, NestedTooDeep};

@@ -112,6 +112,14 @@ fn sy9_deletes_are_clipped_to_what_is_known() {
 }
 
 #[test]
+fn sy9_deletes_are_sorted_and_joined_unless_they_came_so() {
+    let scattered = update(&[], &[(1, &[(4, 2), (2, 2), (0, 1)]), (2, &[(0, 3), (1, 1)])]);
+    let joined = update(&[], &[(1, &[(0, 1), (2, 4)]), (2, &[(0, 3)])]);
+    check(&[(1, 9), (2, 9)], &scattered, Some(&joined), &[], &[]);
+    check(&[(1, 9), (2, 9)], &joined, Some(&joined), &[], &[]);
+}
+
+#[test]
 fn sy9_deletes_of_the_update_s_own_structs_are_known() {
     let typed_and_deleted = update(&[(1, 0, &[Text("abc")])], &[(1, &[(1, 2)])]);
     check(&[], &typed_and_deleted, Some(&typed_and_deleted), &[(1, 0, 3)], &[]);

@@ -159,14 +159,15 @@ impl CheckedUpdate {
         reach
     }
 
-    /// Clips the deletes to what is known. Ranges without length go too: yjs cannot write them in encoding V2.
+    /// Clips the deletes to what is known. Ranges without length go too: yjs cannot write them in encoding V2. What is left is
+    /// sorted and joined: yrs cuts an item at each range, and copies all of it for that.
     fn clip_deletes(&self, clocks: &mut dyn Clocks, remainder: &mut Remainder) -> Deletes {
         let mut known_of = KnownClock::new(clocks);
         let whole = self.deletes.iter().all(|range| range.start < range.end && range.end <= known_of.get(range.client));
-        if whole {
+        if whole && are_joined(&self.deletes) {
             return Deletes::AsTheyCame;
         }
-        let mut kept = Vec::with_capacity(self.deletes.len());
+        let mut kept = SmallVec::with_capacity(self.deletes.len());
         for range in &self.deletes {
             let known = known_of.get(range.client);
             let clipped = ClockRange { end: range.end.min(known), ..*range };
@@ -179,7 +180,7 @@ impl CheckedUpdate {
                 remainder.add(early, Kind::Delete);
             }
         }
-        Deletes::Clipped(kept)
+        Deletes::Clipped(join_ranges(kept))
     }
 
     /// Writes the admitted part: sections shortened at a struct's end, and the deletes that are kept.
@@ -217,7 +218,32 @@ pub(super) fn held_back(section: &Section, reach: Reach, clocks: &mut dyn Clocks
 
 enum Deletes {
     AsTheyCame,
-    Clipped(Vec<ClockRange>),
+    Clipped(SmallVec<[ClockRange; 2]>),
+}
+
+/// An update that deletes these ranges, in any order, and does nothing else.
+pub fn encode_deletes(ranges: impl IntoIterator<Item = ClockRange>) -> UpdateV1 {
+    let mut writer = Writer::default();
+    writer.write_var_uint(0);
+    write_deletes(&mut writer, &join_ranges(ranges.into_iter().collect()));
+    UpdateV1(writer.finish())
+}
+
+/// Whether each client's ranges are sorted, and no two of them touch.
+fn are_joined(ranges: &[ClockRange]) -> bool {
+    ranges.windows(2).all(|pair| pair[0].client != pair[1].client || pair[0].end < pair[1].start)
+}
+
+pub(super) fn join_ranges(mut ranges: SmallVec<[ClockRange; 2]>) -> SmallVec<[ClockRange; 2]> {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, range| {
+        let touches = next.client == range.client && next.start <= range.end;
+        if touches {
+            range.end = range.end.max(next.end);
+        }
+        touches
+    });
+    ranges
 }
 
 pub(super) fn write_deletes(writer: &mut Writer, deletes: &[ClockRange]) {

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{
-    ClockRange, Fault, UpdateLimits,
-    admission::write_deletes,
+    Fault, UpdateLimits,
+    admission::{join_ranges, write_deletes},
     clock_after,
     content::{CONTENT_ANY, CONTENT_STRING, utf16_length, walk_content},
     read_client, read_clock, read_deletes,
@@ -66,18 +66,6 @@ pub fn join_updates(updates: &[UpdateV1]) -> Option<UpdateV1> {
     }
     write_deletes(&mut writer, &join_ranges(deletes));
     Some(UpdateV1(writer.finish()))
-}
-
-fn join_ranges(mut ranges: SmallVec<[ClockRange; 2]>) -> SmallVec<[ClockRange; 2]> {
-    ranges.sort_unstable();
-    ranges.dedup_by(|next, range| {
-        let touches = next.client == range.client && next.start <= range.end;
-        if touches {
-            range.end = range.end.max(next.end);
-        }
-        touches
-    });
-    ranges
 }
 
 /// `None` if there is nothing to join.
