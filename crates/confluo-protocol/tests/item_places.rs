@@ -172,3 +172,51 @@ fn sy20_of_what_could_not_be_read_no_order_is_known() {
         assert_eq!(places.take(&crossed, |_| u32::MAX), Err(Misplaced::CrossedOrigins), "{left} {right}");
     }
 }
+
+/// One struct of a client, then a letter of client 9 that has it as its parent.
+#[test]
+fn sy23_an_item_stands_in_a_shared_type_and_in_nothing_else() {
+    let noted = |parent: &[u8]| {
+        let mut places = ItemPlaces::default();
+        let parent = [&[1, 1, 1, 0], parent, &[0]].concat();
+        assert_eq!(places.take(&checked(&parent), |_| u32::MAX), Ok(()));
+        places
+    };
+    let letter = checked(&[1, 1, 9, 0, 4, 0, 1, 0, 1, b'x', 0]);
+    let binary: &[u8] = &[3, 1, 1, b'r', 1, 0];
+    let text: &[u8] = &[4, 1, 1, b'r', 1, b'a'];
+    let embed: &[u8] = &[5, 1, 1, b'r', 1, b'1'];
+    let format: &[u8] = &[6, 1, 1, b'r', 1, b'b', 1, b'1'];
+    let values: &[u8] = &[8, 1, 1, b'r', 1, 126];
+    let subdocument: &[u8] = &[9, 1, 1, b'r', 1, b'g', 118, 0];
+    for parent in [binary, text, embed, format, values, subdocument] {
+        assert_eq!(noted(parent).take(&letter, |_| u32::MAX), Err(Misplaced::InvalidParent), "{parent:?}");
+    }
+    let shared_type: &[u8] = &[7, 1, 1, b'r', 0];
+    let deleted: &[u8] = &[1, 1, 1, b'r', 1];
+    let collected: &[u8] = &[0, 1];
+    for parent in [shared_type, deleted, collected] {
+        assert_eq!(noted(parent).take(&letter, |_| u32::MAX), Ok(()), "{parent:?}");
+    }
+    assert_eq!(ItemPlaces::default().take(&letter, |_| u32::MAX), Ok(()), "nobody knows");
+    // All in one update, whichever section comes first.
+    let both = checked(&[2, 1, 9, 0, 4, 0, 1, 0, 1, b'x', 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0]);
+    assert_eq!(ItemPlaces::default().take(&both, |_| u32::MAX), Err(Misplaced::InvalidParent));
+}
+
+/// `ab`, a list and `c`, typed in one go.
+#[test]
+fn sy20_the_order_of_what_was_typed_is_known_across_what_may_be_a_parent() {
+    let mut places = ItemPlaces::default();
+    let typed = checked(&[1, 3, 1, 0, 4, 1, 1, b'r', 2, b'a', b'b', 0x87, 1, 1, 0, 0x84, 1, 2, 1, b'c', 0]);
+    assert_eq!(places.take(&typed, |_| u32::MAX), Ok(()));
+    let between = |left: u8, right: u8| checked(&[1, 1, 9, 0, 0xc4, 1, left, 1, right, 1, b'x', 0]);
+    for (left, right) in [(3, 0), (3, 2), (2, 1), (2, 2)] {
+        assert_eq!(places.take(&between(left, right), |_| u32::MAX), Err(Misplaced::CrossedOrigins), "{left} {right}");
+    }
+    assert_eq!(places.take(&between(0, 3), |_| u32::MAX), Ok(()));
+}
+
+fn checked(update: &[u8]) -> CheckedUpdate {
+    check_update(UpdateV1(update.to_vec().into()), &UpdateLimits::default()).expect("well formed")
+}

@@ -127,9 +127,9 @@ impl Room {
             Ok(checked) => checked,
             Err(error) => return self.refuse_update(id, CloseCode::Malformed, error.to_string(), effects),
         };
+        let has_structs =
+            checked.clock_ranges().iter().any(|range| range.end > self.document.clocks().clock(range.client));
         if sender.access != Access::Write {
-            let has_structs =
-                checked.clock_ranges().iter().any(|range| range.end > self.document.clocks().clock(range.client));
             let deletes = checked.delete_ranges();
             let has_news = match (has_structs || deletes.is_empty(), is_answer) {
                 (true, _) => Ok(has_structs),
@@ -147,8 +147,7 @@ impl Room {
             return self.note_early(now, id, None, is_answer, effects);
         }
         // What only deletes, and copies of what is known, need no room.
-        let grows = checked.clock_ranges().iter().any(|range| range.end > self.document.clocks().clock(range.client));
-        let has_room = !grows || self.has_room_for(gathered.updates_bytes + bytes);
+        let has_room = !has_structs || self.has_room_for(gathered.updates_bytes + bytes);
         if self.document.is_broken() {
             let reason = "the document could not be measured; try again";
             return self.close(id, CloseCode::InternalError, reason.into(), effects);
@@ -163,7 +162,7 @@ impl Room {
         let is_held = |client| is_held(&self.awareness, &self.sessions, &self.authors, user, client);
         let Admission { admitted, repeats, structs, early, .. } = match self.document.admit(&checked, is_held) {
             Ok(admission) => admission,
-            Err(misplaced) => return self.refuse_update(id, CloseCode::Malformed, misplaced.to_string(), effects),
+            Err(refused) => return self.refuse_update(id, refused.close_code(), refused.to_string(), effects),
         };
         if let Some(admitted) = admitted {
             effects.counts.updates += 1;

@@ -4,6 +4,7 @@
 //! while unwinding aborts the process; so the transaction lives *outside* the guard and is abandoned, with its document.
 //! What is on disk is intact, and the room is rebuilt from it.
 
+mod admit;
 mod clocks;
 mod load;
 mod subdocuments;
@@ -16,18 +17,16 @@ use std::{
 };
 
 use confluo_protocol::{
-    ClientId, StateVectorV1, UpdateV1, join_neighbours, join_updates,
-    update::{
-        Admission, CheckedUpdate, ClockRange, Clocks as _, CrowdedIds, IdSpread, ItemPlaces, Misplaced, NestedTooDeep,
-        UpdateLimits, check_own, with_stack_for,
-    },
+    ClientId, StateVectorV1, UpdateV1, encode_clocks, join_neighbours, join_updates,
+    update::{ClockRange, IdSpread, ItemPlaces, UpdateLimits, check_own, with_stack_for},
 };
 use yrs::{
-    ClientID, Doc, Options, ReadTxn, StateVector, Transact, TransactionMut, Update, WriteTxn, updates::decoder::Decode,
+    ClientID, Doc, OffsetKind, Options, ReadTxn, StateVector, Transact, TransactionMut, Update, WriteTxn,
+    updates::decoder::Decode,
 };
 
-use clocks::{Held, KnownClocks, encode_state_vector};
-use subdocuments::forget_subdocuments;
+use clocks::KnownClocks;
+use subdocuments::{Subdocuments, forget_subdocuments};
 
 /// yrs panicked or refused what passed our checks. The document in memory is lost; the one on disk is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +48,7 @@ pub(crate) struct Document {
     /// Of the ids in `clocks`.
     spread: IdSpread,
     places: ItemPlaces,
-    /// The ids of its subdocuments, of some that were deleted since as well.
-    subdocuments: Vec<(ClientId, u32)>,
+    subdocuments: Subdocuments,
     lost_content: bool,
     /// What was in memory is lost: nothing is read from here, or applied, until the document is loaded again.
     is_broken: bool,
@@ -60,14 +58,15 @@ pub(crate) struct Document {
 
 impl Document {
     pub(crate) fn empty() -> Self {
-        // Formatting clean-up would make the server an author of deletions; collection of deleted content stays on.
-        let options = Options { cleanup_formatting: false, ..Options::default() };
+        // Formatting clean-up would make the server an author of deletions; collection of deleted content stays on. Counted in
+        // bytes, a text would be shorter than the halves of a character of it that is cut in two, and yrs would panic.
+        let options = Options { cleanup_formatting: false, offset_kind: OffsetKind::Utf16, ..Options::default() };
         Self {
             doc: Doc::with_options(options),
             clocks: KnownClocks::default(),
             spread: IdSpread::default(),
             places: ItemPlaces::default(),
-            subdocuments: Vec::new(),
+            subdocuments: Subdocuments::default(),
             lost_content: false,
             is_broken: false,
             #[cfg(test)]
@@ -82,56 +81,6 @@ impl Document {
 
     pub(crate) fn clocks(&mut self) -> &mut KnownClocks {
         &mut self.clocks
-    }
-
-    /// Splits an update into what can be taken now and what is early, as is all that is new of a client that `is_held`. What
-    /// is admitted counts as known from here on.
-    pub(crate) fn admit(
-        &mut self,
-        update: &CheckedUpdate,
-        is_held: impl Fn(ClientId) -> bool,
-    ) -> Result<Admission, Misplaced> {
-        let admission = update.admit(&mut Held { clocks: &mut self.clocks, is_held });
-        let placed = self.note_new_ids(&admission).map_err(Misplaced::from).and_then(|()| {
-            let placed = self.places.take(update, |client| self.clocks.clock(client));
-            placed.inspect_err(|_| self.spread.remove(new_ids(&admission)))
-        });
-        self.admit_if(placed, admission, update)
-    }
-
-    /// The same for a document that comes from elsewhere: it is as it is there.
-    pub(crate) fn admit_import(&mut self, update: &CheckedUpdate) -> Result<Admission, NestedTooDeep> {
-        let admission = update.admit(&mut self.clocks);
-        let placed = self.places.load(update, |client| self.clocks.clock(client));
-        self.admit_if(placed, admission, update)
-    }
-
-    fn note_new_ids(&mut self, admission: &Admission) -> Result<(), CrowdedIds> {
-        if new_ids(admission).next().is_none() {
-            return Ok(());
-        }
-        self.spread.add(new_ids(admission), self.clocks.0.keys().copied())
-    }
-
-    fn admit_if<E>(
-        &mut self,
-        placed: Result<(), E>,
-        admission: Admission,
-        update: &CheckedUpdate,
-    ) -> Result<Admission, E> {
-        if placed.is_ok() {
-            let is_new = |(client, clock): &(ClientId, u32)| {
-                admission.structs.iter().any(|new| new.client == *client && (new.start..new.end).contains(clock))
-            };
-            self.subdocuments.extend(update.subdocuments().iter().filter(|id| is_new(id)));
-        } else {
-            // Ascending, so the last to be undone is where the client stood.
-            for range in admission.structs.iter().rev() {
-                self.clocks.0.insert(range.client, range.start);
-            }
-            self.clocks.0.retain(|_, clock| *clock > 0);
-        }
-        placed.map(|()| admission)
     }
 
     /// Whether more is known of places than a document of this size can need.
@@ -189,28 +138,32 @@ impl Document {
         let doc = self.doc.clone();
         let mut transaction = doc.transact_mut();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            for update in updates {
-                let update = Update::decode_v1(&update.0).map_err(|_| Broken)?;
-                transaction.apply_update(update).map_err(|_| Broken)?;
-            }
+            let merged = merge_all(&mut transaction, updates);
             let was_pruned = transaction.has_missing_updates();
             if was_pruned {
                 transaction.prune_pending();
             }
             forget_subdocuments(&mut transaction);
-            Ok::<_, Broken>((commit(&mut transaction), was_pruned))
+            if merged.is_err() {
+                // What was merged before is whole, and is freed with the document.
+                commit_alone(&mut transaction);
+            }
+            merged.map(|()| (commit(&mut transaction), was_pruned))
         }));
-        let Ok(Ok((outcome, was_pruned))) = outcome else {
+        let Ok(outcome) = outcome else {
             abandon(transaction);
             self.lose();
             return Err(Broken);
         };
+        self.subdocuments.remove(transaction.delete_set());
         // Already committed, so this only releases the document.
         drop(transaction);
-        if was_pruned {
-            self.read_clocks();
+        match outcome {
+            Ok((_, true)) => self.read_clocks(),
+            Ok((_, false)) => {}
+            Err(Broken) => self.start_anew(),
         }
-        Ok((outcome, was_pruned))
+        outcome
     }
 
     /// The whole document as one update.
@@ -263,7 +216,7 @@ impl Document {
 
     /// How far the document knows each client.
     pub(crate) fn state_vector(&self) -> StateVectorV1 {
-        encode_state_vector(self.clocks.0.iter().map(|(&client, &clock)| (client, clock)))
+        encode_clocks(self.clocks.0.iter().map(|(&client, &clock)| (client, clock)))
     }
 
     /// [`Document::state_vector`] before it is encoded, with some clients set back to an earlier clock.
@@ -279,14 +232,27 @@ impl Document {
         let vector = self.doc.transact().state_vector();
         self.clocks.0 = vector.iter().map(|(client, &clock)| (client.get(), clock)).collect();
         self.spread = IdSpread::default();
-        self.places.retreat(|client| self.clocks.0.get(&client).copied().unwrap_or(0));
+        let clock = |client| self.clocks.0.get(&client).copied().unwrap_or(0);
+        self.places.retreat(clock);
+        self.subdocuments.retreat(clock);
     }
 
-    /// Goes on without what was in memory. Nothing in it is looked at any more, so that it stays there if it has subdocuments.
+    /// Goes on without what was in memory, after a panic. Nothing in it is looked at any more, so that it stays there if it has
+    /// subdocuments.
     fn lose(&mut self) {
-        self.subdocuments.clear();
+        self.subdocuments = Subdocuments::default();
+        self.start_anew();
+    }
+
+    /// Frees what was in memory, and goes on without it.
+    fn start_anew(&mut self) {
         *self = Self::empty();
         self.is_broken = true;
+    }
+
+    /// Whether there are subdocuments to be deleted before it is freed.
+    pub(crate) fn has_subdocuments(&self) -> bool {
+        !self.subdocuments.is_empty()
     }
 
     /// Whether the document in memory is lost.
@@ -310,6 +276,14 @@ fn abandon(mut transaction: TransactionMut<'_>) {
     drop(catch_unwind(AssertUnwindSafe(|| drop(transaction))));
 }
 
+fn merge_all(transaction: &mut TransactionMut<'_>, updates: &[UpdateV1]) -> Result<(), Broken> {
+    for update in updates {
+        let update = Update::decode_v1(&update.0).map_err(|_| Broken)?;
+        transaction.apply_update(update).map_err(|_| Broken)?;
+    }
+    Ok(())
+}
+
 fn commit_alone(transaction: &mut TransactionMut<'_>) {
     transaction.commit();
 }
@@ -330,9 +304,4 @@ fn deletes_its_own(transaction: &TransactionMut) -> bool {
         let is_new = |old: &Range<u32>| inserted.ranges().any(|new| new.start < old.end && old.start < new.end);
         deleted.iter().any(is_new)
     })
-}
-
-/// The client ids that the document did not know before.
-fn new_ids(admission: &Admission) -> impl Iterator<Item = ClientId> + Clone {
-    admission.structs.iter().filter(|range| range.start == 0).map(|range| range.client)
 }

@@ -56,6 +56,12 @@ impl Room {
         has_updates && self.takes_what_waits(inputs)
     }
 
+    /// Whether to drop this may take longer than a moment.
+    pub fn is_heavy_to_free(&self) -> bool {
+        const HEAVY_DOCUMENT_BYTES: usize = 64 << 10;
+        self.document_bytes() > HEAVY_DOCUMENT_BYTES || self.document.has_subdocuments()
+    }
+
     fn takes_what_waits(&self, inputs: &[RoomInput]) -> bool {
         let ends = |in_flight: &InFlight| {
             inputs.iter().any(|input| matches!(input, RoomInput::Committed(through) if *through >= in_flight.seq))

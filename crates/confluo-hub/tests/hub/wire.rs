@@ -114,7 +114,14 @@ pub(crate) fn large_edit_of(client: ClientId) -> Message {
     edit_with(client, &text.finish())
 }
 
-/// What passes every check and yrs refuses to merge: a letter inside the edit of `parent`, which is no type.
+/// The same to yrs, which does not look at what follows an update. The check refuses it, and so knows of no item in it.
+pub(crate) fn unread_by_the_check(edit: Message) -> Message {
+    let Message::Sync(SyncMessage::Update(update)) = edit else { panic!("an edit is an update") };
+    Message::Sync(SyncMessage::Update(UpdateV1([&update.0[..], &[0]].concat().into())))
+}
+
+/// What yrs refuses to merge: a letter inside the edit of `parent`, which is no type. It passes every check where that edit
+/// is [`unread_by_the_check`].
 pub(crate) fn breaking_edit_of(client: ClientId, parent: ClientId) -> Message {
     let mut update = Writer::default();
     for number in [1, 1, client, 0] {

@@ -3,7 +3,7 @@
 use super::{Fault, Malformed, UpdateLimits, json::check_json};
 use crate::{DecodeError, Reader, varint::MAX_SAFE_INTEGER};
 
-const CONTENT_DELETED: u8 = 1;
+pub(super) const CONTENT_DELETED: u8 = 1;
 const CONTENT_JSON: u8 = 2;
 const CONTENT_BINARY: u8 = 3;
 pub(super) const CONTENT_STRING: u8 = 4;

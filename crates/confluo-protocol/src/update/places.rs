@@ -1,11 +1,13 @@
-//! What the ids of a document's items tell of their places: how deep each stands, and which stand in the order of their
-//! clocks for certain.
+//! What the ids of a document's items tell of their places: how deep each stands, which stand in the order of their clocks
+//! for certain, and in which none can stand.
 //!
 //! - yrs and yjs delete a type's children by recursion: a client could nest 20,000 types in 120 kB, delete the outermost in
 //!   six bytes, and the stack of whoever merges it would overflow, which in Rust ends the process.
 //! - An item says between which two it was put. Where the second does not stand right of the first, yrs and yjs put it
 //!   somewhere, and where depends on the pieces in which the text lies in memory: replicas differ. Nobody who sees both could
 //!   write that.
+//! - An item may say in which shared type it stands. Where that is a text or a value, yjs passes over the item, and yrs over
+//!   the whole update, when it has merged a part of it: the document must be loaded again.
 //!
 //! No single update need show either, so the document's owner keeps [`ItemPlaces`] beside it and asks before it applies.
 
@@ -15,7 +17,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use smallvec::SmallVec;
 
-use self::walk::{Crossings, Walk};
+use self::walk::Walk;
 use super::CheckedUpdate;
 use crate::ClientId;
 
@@ -40,13 +42,16 @@ pub enum Misplaced {
     /// SY20.
     #[error("an item's right origin does not stand right of its origin")]
     CrossedOrigins,
+    /// SY23.
+    #[error("an item's parent is no shared type")]
+    InvalidParent,
     /// SY21. Not told by [`ItemPlaces`], which knows items only.
     #[error(transparent)]
     CrowdedIds(#[from] super::CrowdedIds),
 }
 
-/// Of each item of a document: on which level it stands (0 in a root, one more than its parent elsewhere), and whether it
-/// stands right of the one before it.
+/// Of each item of a document: on which level it stands (0 in a root, one more than its parent elsewhere), whether it
+/// stands right of the one before it, and whether it may be a parent.
 ///
 /// A client's clocks only grow, so each client's items are one ascending list, in which neighbours share an entry.
 #[derive(Debug, Default)]
@@ -68,10 +73,14 @@ struct Places {
 #[derive(Debug, Clone, Copy)]
 struct Run {
     start: u32,
+    /// From this clock on, which may be in a run before this.
+    order_start: u32,
     level: u16,
     /// Each item but the first has the one before it as its origin, so it stands right of it for ever. Of what was
     /// collected, or could not be read, nobody knows the order.
     is_in_order: bool,
+    /// They are shared types, or may have been.
+    may_have_children: bool,
 }
 
 /// How an item begins.
@@ -90,15 +99,15 @@ impl ItemPlaces {
     pub fn take(&mut self, update: &CheckedUpdate, through: impl FnMut(ClientId) -> u32) -> Result<(), Misplaced> {
         let before = self.ends(update);
         let outcome = match Walk::new(self, update, through).run() {
-            Ok(Crossings(false)) => return Ok(()),
-            Ok(Crossings(true)) => Misplaced::CrossedOrigins,
+            Ok(None) => return Ok(()),
+            Ok(Some(misplaced)) => misplaced,
             Err(too_deep) => too_deep.into(),
         };
         self.undo(before);
         Err(outcome)
     }
 
-    /// The same for what comes from a store or a file, where crossed origins are too late to be refused.
+    /// The same for what comes from a store or a file, where all but nesting is too late to be refused.
     pub fn load(&mut self, update: &CheckedUpdate, through: impl FnMut(ClientId) -> u32) -> Result<(), NestedTooDeep> {
         let before = self.ends(update);
         Walk::new(self, update, through).run().map(drop).inspect_err(|_| self.undo(before))
@@ -161,23 +170,32 @@ impl ItemPlaces {
     /// Whether `right` stands left of `left` for certain, or is the same item.
     fn are_crossed(&self, left: (ClientId, u32), right: (ClientId, u32)) -> bool {
         let run_of_left = || self.run(left.0, left.1).filter(|run| run.is_in_order);
-        left.0 == right.0 && right.1 <= left.1 && run_of_left().is_some_and(|run| run.start <= right.1)
+        left.0 == right.0 && right.1 <= left.1 && run_of_left().is_some_and(|run| run.order_start <= right.1)
     }
 
-    fn note(&mut self, client: ClientId, clocks: Range<u32>, level: u16, start: Start) {
+    /// Whether an item may stand in this one. Of what is not noted nobody knows.
+    fn may_have_children(&self, (client, clock): (ClientId, u32)) -> bool {
+        self.run(client, clock).is_none_or(|run| run.may_have_children)
+    }
+
+    fn note(&mut self, client: ClientId, clocks: Range<u32>, level: u16, start: Start, may_have_children: bool) {
         let places = self.clients.entry(client).or_default();
         if clocks.start > places.end && !places.runs.is_empty() {
             // A store had something in between that nobody could read.
-            places.runs.push(Run { start: places.end, level: 0, is_in_order: false });
+            let start = places.end;
+            let unread = Run { start, order_start: start, level: 0, is_in_order: false, may_have_children: true };
+            places.runs.push(unread);
             self.run_count += 1;
         }
-        let goes_on = places.runs.last().is_some_and(|last| match start {
+        let last = places.runs.last().filter(|last| match start {
             Start::RightOfLast => last.is_in_order && last.level == level,
             Start::Nowhere => !last.is_in_order && last.level == level,
             Start::Elsewhere => false,
         });
-        if !goes_on {
-            places.runs.push(Run { start: clocks.start, level, is_in_order: start != Start::Nowhere });
+        if last.is_none_or(|last| last.may_have_children != may_have_children) {
+            let order_start = last.map_or(clocks.start, |last| last.order_start);
+            let is_in_order = start != Start::Nowhere;
+            places.runs.push(Run { start: clocks.start, order_start, level, is_in_order, may_have_children });
             self.run_count += 1;
         }
         places.end = clocks.end;

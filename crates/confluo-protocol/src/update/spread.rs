@@ -42,6 +42,7 @@ impl IdSpread {
         if ids <= FEW_IDS && self.classes.is_empty() {
             return Ok(());
         }
+        let before = ids - new.clone().count();
         if ids > self.classes.len() {
             (self.classes, self.squares) = (vec![0; ids.next_power_of_two()], 0);
             self.count(all);
@@ -52,12 +53,16 @@ impl IdSpread {
         if self.squares <= most_squares(ids as u64) || new.clone().all(|id| *self.class(id) <= SMALL_CLASS) {
             return Ok(());
         }
-        self.remove(new);
+        self.remove(new, before);
         Err(CrowdedIds)
     }
 
-    /// Takes out ids that were counted.
-    pub fn remove(&mut self, ids: impl Iterator<Item = ClientId>) {
+    /// Takes out ids that were counted, so that `left` remain.
+    pub fn remove(&mut self, ids: impl Iterator<Item = ClientId>, left: usize) {
+        if left.next_power_of_two() < self.classes.len() {
+            // In so many classes fewer ids crowd than in as many as there are ids: all are counted anew, when the next come.
+            *self = Self::default();
+        }
         if self.classes.is_empty() {
             return;
         }
@@ -175,14 +180,33 @@ mod tests {
     #[test]
     fn sy21_what_is_refused_or_taken_out_leaves_no_trace() {
         let mut ids = Ids::default();
-        ids.add(1..257).unwrap();
+        ids.add(1..601).unwrap();
         for _ in 0..3 {
             assert_eq!(ids.add(crowd(1..300)), Err(CrowdedIds));
-            assert_eq!(ids.add(crowd(1..257)), Ok(()));
-            ids.0.remove(crowd(1..257));
-            ids.1.truncate(256);
+            assert_eq!(ids.add(crowd(1..250)), Ok(()));
+            ids.0.remove(crowd(1..250), 600);
+            ids.1.truncate(600);
         }
         assert_eq!(ids.0.squares, 0);
-        assert_eq!(ids.0.classes.iter().sum::<u32>(), 256);
+        assert_eq!(ids.0.classes.iter().sum::<u32>(), 600);
+    }
+
+    /// Of 512 ids that end in the same ten bits and differ in the next seven, four each share one of 131,072 classes.
+    #[test]
+    fn sy21_after_many_that_were_refused_or_taken_out_others_crowd_as_before() {
+        let near = |ids: std::ops::Range<u64>| ids.map(|id| (id % 128) << 10 | (id / 128) << 40);
+        for was_taken in [false, true] {
+            let mut ids = Ids::default();
+            ids.add(random(300)).unwrap();
+            if was_taken {
+                ids.add(random(100_300).skip(300)).unwrap();
+                ids.0.remove(random(100_300).skip(300), 300);
+                ids.1.truncate(300);
+            } else {
+                assert_eq!(ids.add(random(100_300).skip(300).chain(crowd(1..2_000))), Err(CrowdedIds));
+            }
+            assert_eq!(ids.add(near(1..513)), Err(CrowdedIds));
+            assert!(ids.0.classes.len() <= 512, "{} classes", ids.0.classes.len());
+        }
     }
 }

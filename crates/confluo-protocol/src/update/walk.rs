@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{
     Fault, Malformed, UpdateLimits,
-    content::{CONTENT_DOC, CONTENT_MOVE, CONTENT_TYPE, walk_content},
+    content::{CONTENT_DELETED, CONTENT_DOC, CONTENT_MOVE, CONTENT_TYPE, walk_content},
     read_client, read_clock,
 };
 use crate::{ClientId, DecodeError, Reader};
@@ -35,10 +35,19 @@ pub(super) enum StructKind {
     Skip,
     /// Nothing is left of it but its clocks.
     Collected,
+    /// Nobody knows any more what it was.
+    Deleted,
     /// A shared type, which may have children.
     Type,
     Subdocument,
     Other,
+}
+
+impl StructKind {
+    /// Whether it is a shared type, or may have been.
+    pub(super) fn may_have_children(self) -> bool {
+        matches!(self, Self::Type | Self::Collected | Self::Deleted)
+    }
 }
 
 /// What a struct's reference says of the struct.
@@ -89,6 +98,7 @@ pub(super) fn walk_struct(
     let kind = match kind {
         KIND_SKIP => StructKind::Skip,
         KIND_GC => StructKind::Collected,
+        CONTENT_DELETED => StructKind::Deleted,
         CONTENT_TYPE => StructKind::Type,
         CONTENT_DOC => StructKind::Subdocument,
         _ => StructKind::Other,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use confluo_protocol::{ClientId, StateVectorV1, Writer, update::Clocks};
+use confluo_protocol::{ClientId, update::Clocks};
 
 /// The next clock of each client, mirrored so that admission needs no transaction.
 ///
@@ -39,13 +39,4 @@ impl<F: Fn(ClientId) -> bool> Clocks for Held<'_, F> {
     fn is_held(&mut self, client: ClientId) -> bool {
         (self.is_held)(client)
     }
-}
-
-pub(super) fn encode_state_vector(clocks: impl ExactSizeIterator<Item = (ClientId, u32)>) -> StateVectorV1 {
-    let mut writer = Writer::with_capacity(2 + clocks.len() * 8);
-    writer.write_var_uint(clocks.len() as u64);
-    for (client, clock) in clocks {
-        writer.write_var_uint(client).write_var_uint(u64::from(clock));
-    }
-    StateVectorV1(writer.finish())
 }

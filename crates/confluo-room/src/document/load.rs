@@ -5,7 +5,7 @@ use confluo_protocol::{
     update::{ItemPlaces, NestedTooDeep, UpdateLimits, check_own},
 };
 
-use super::Document;
+use super::{Document, subdocuments::Subdocuments};
 
 impl Document {
     /// Builds a document from stored updates, oldest first. Those that cannot be applied are left out, and their
@@ -13,33 +13,40 @@ impl Document {
     /// [`Document::admit`], so it was damaged or comes from elsewhere, and the next deletion would end the process.
     pub(crate) fn load(updates: &[UpdateV1]) -> Result<(Self, Vec<usize>), NestedTooDeep> {
         let mut places = ItemPlaces::default();
-        let mut subdocuments = Vec::new();
+        let mut subdocuments = Subdocuments::default();
         for update in updates {
-            // What yrs wrote and our check does not read, yrs may still read.
             if let Ok(checked) = check_own(update.clone(), &UpdateLimits::default()) {
                 places.load(&checked, |_| u32::MAX)?;
-                subdocuments.extend_from_slice(checked.subdocuments());
+                subdocuments.extend(checked.subdocuments().iter().copied());
+            } else {
+                // What yrs wrote and our check does not read, yrs may still read.
+                subdocuments.note_unknown();
             }
         }
-        let (mut document, refused) = Self::load_checked(updates);
+        let (mut document, refused) = Self::load_checked(updates, &subdocuments);
         document.places = places;
-        document.subdocuments = subdocuments;
         document.read_clocks();
         Ok((document, refused))
     }
 
-    fn load_checked(updates: &[UpdateV1]) -> (Self, Vec<usize>) {
-        let mut document = Self::empty();
+    /// `subdocuments` are those of all updates, so that whatever was built is freed with them.
+    fn load_checked(updates: &[UpdateV1], subdocuments: &Subdocuments) -> (Self, Vec<usize>) {
+        let empty = || {
+            let mut document = Self::empty();
+            document.subdocuments = subdocuments.clone();
+            document
+        };
+        let mut document = empty();
         if let Ok(was_pruned) = document.restore(updates) {
             document.lost_content = was_pruned;
             return (document, Vec::new());
         }
         let mut refused: Vec<usize> = Vec::new();
-        let mut document = Self::empty();
+        let mut document = empty();
         for (place, update) in updates.iter().enumerate() {
             if document.restore(std::slice::from_ref(update)).is_err() {
                 refused.push(place);
-                document = Self::empty();
+                document = empty();
                 let kept: Vec<_> = updates[..place]
                     .iter()
                     .enumerate()

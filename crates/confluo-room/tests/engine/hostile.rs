@@ -46,3 +46,32 @@ fn sy20_an_item_right_of_itself_is_refused_and_the_others_go_on() {
     scene.settle();
     assert!(scene.inbox(2).iter().any(is_content));
 }
+
+/// A letter in a letter of client 1, and beside it what is honest.
+#[test]
+fn sy23_an_item_in_what_is_no_shared_type_is_refused_before_yrs_sees_it() {
+    let mut scene = Scene::with_sessions(2);
+    scene.send(2, [raw_update(b"\x01\x01\x01\0\x04\x01\x01t\x03abc\0")]);
+    scene.settle();
+    scene.send(1, [raw_update(b"\x01\x02\x02\0\x04\x01\x01t\x01x\x04\0\x01\x01\x01y\0")]);
+    scene.assert_closed(1, CloseCode::Malformed, "parent is no shared type");
+    assert_eq!(scene.server.rebuilds, 0);
+    assert!(!scene.server.is_flushing(), "nothing of it is taken");
+    scene.send(2, [raw_update(b"\x01\x01\x02\0\x04\x01\x01t\x01x\0")]);
+    scene.settle();
+    assert!(scene.inbox(2).iter().any(is_content));
+}
+
+/// yrs counts what is left of a text, and each half takes more bytes than the whole.
+#[test]
+fn sy15_a_character_that_is_cut_in_two_and_deleted_breaks_no_document() {
+    let mut scene = Scene::with_sessions(1);
+    scene.send(1, [raw_update("\x01\x01\x01\0\x04\x01\x01t\x04😀\0".as_bytes())]);
+    scene.settle();
+    for half in [0, 1] {
+        scene.send(1, [raw_update(&[0, 1, 1, 1, half, 1])]);
+        scene.settle();
+    }
+    scene.assert_nobody_closed();
+    assert_eq!(scene.server.rebuilds, 0);
+}

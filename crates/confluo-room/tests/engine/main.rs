@@ -14,4 +14,5 @@ mod network;
 mod save_status;
 mod scene;
 mod shared;
+mod subdocuments;
 mod sync;

@@ -7,7 +7,7 @@ use std::{
 
 use smallvec::SmallVec;
 
-use super::{ItemPlaces, MAX_TYPE_NESTING, NestedTooDeep, Start};
+use super::{ItemPlaces, MAX_TYPE_NESTING, Misplaced, NestedTooDeep, Start};
 use crate::{
     ClientId, Reader,
     update::{
@@ -15,9 +15,6 @@ use crate::{
         walk::{ForeignReferences, Relation, StructKind, walk_struct},
     },
 };
-
-/// Whether an item was met whose origins are crossed.
-pub(super) struct Crossings(pub(super) bool);
 
 /// One pass over an update's sections, each as far as what it refers to is noted already, and on when it is.
 pub(super) struct Walk<'a, F> {
@@ -29,7 +26,8 @@ pub(super) struct Walk<'a, F> {
     clients: OnceCell<HashSet<ClientId>>,
     /// The sections that stand still until an item is noted.
     waiting: BTreeMap<(ClientId, u32), Vec<usize>>,
-    crossings: Crossings,
+    /// The first thing that was met that is to be refused, if anybody can.
+    misplaced: Option<Misplaced>,
 }
 
 #[derive(Clone, Copy)]
@@ -48,18 +46,10 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
             offset: section.offset,
         });
         let cursors = cursors.collect();
-        Self {
-            places,
-            update,
-            through,
-            cursors,
-            clients: OnceCell::new(),
-            waiting: BTreeMap::new(),
-            crossings: Crossings(false),
-        }
+        Self { places, update, through, cursors, clients: OnceCell::new(), waiting: BTreeMap::new(), misplaced: None }
     }
 
-    pub(super) fn run(mut self) -> Result<Crossings, NestedTooDeep> {
+    pub(super) fn run(mut self) -> Result<Option<Misplaced>, NestedTooDeep> {
         let mut ready: SmallVec<[usize; 1]> = (0..self.cursors.len()).collect();
         while let Some(index) = ready.pop() {
             self.advance(index)?;
@@ -73,7 +63,7 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
             }
         }
         // What still waits refers to what is not there. It is never admitted, and of a damaged document not kept.
-        Ok(self.crossings)
+        Ok(self.misplaced)
     }
 
     fn advance(&mut self, index: usize) -> Result<(), NestedTooDeep> {
@@ -113,15 +103,20 @@ impl<'a, F: FnMut(ClientId) -> u32> Walk<'a, F> {
                 let start = cursor.clock.max(known);
                 let follows = start > cursor.clock;
                 let origin = if follows { Some((client, start - 1)) } else { links.find(Relation::Origin) };
-                if let (Some(left), Some(right)) = (origin, links.find(Relation::RightOrigin)) {
-                    self.crossings.0 |= self.places.are_crossed(left, right);
+                if let (Some(left), Some(right)) = (origin, links.find(Relation::RightOrigin))
+                    && self.places.are_crossed(left, right)
+                {
+                    self.misplaced.get_or_insert(Misplaced::CrossedOrigins);
+                }
+                if links.find(Relation::Parent).is_some_and(|parent| !self.places.may_have_children(parent)) {
+                    self.misplaced.get_or_insert(Misplaced::InvalidParent);
                 }
                 let begins = match origin {
                     _ if walked.kind == StructKind::Collected => Start::Nowhere,
                     Some((of, clock)) if of == client && clock + 1 == start => Start::RightOfLast,
                     _ => Start::Elsewhere,
                 };
-                self.places.note(client, start..end, level, begins);
+                self.places.note(client, start..end, level, begins, walked.kind.may_have_children());
             }
             cursor = Cursor { structs_left: cursor.structs_left - 1, clock: end, offset: reader.position() };
         }
