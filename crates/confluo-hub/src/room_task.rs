@@ -114,19 +114,23 @@ impl RoomTask {
     async fn run(mut self: Box<Self>, mut mailbox: mpsc::Receiver<Mail>) -> RoomEnd {
         let mut mails = Vec::new();
         let mut inputs = Vec::new();
-        loop {
+        let end = loop {
             let outcome = self.step(&mut mailbox, &mut mails, &mut inputs).await;
             match outcome {
                 Ok(false) => {}
-                Ok(true) => return RoomEnd::Closed,
+                Ok(true) => break RoomEnd::Closed,
                 Err(Discard { code, reason }) => {
                     self.members.end_all(code, reason);
                     refuse_all(&mut mailbox, code, reason).await;
                     self.snapshots.finish().await;
-                    return RoomEnd::Discarded;
+                    break RoomEnd::Discarded;
                 }
             }
+        };
+        if let Some(room) = self.room.take_if(|room| room.is_heavy_to_free()) {
+            let _ = Box::pin(tokio::task::spawn_blocking(move || drop(room))).await;
         }
+        end
     }
 
     /// Waits for something to happen and sees it through. True when the room has been closed.
