@@ -8,7 +8,7 @@ use std::{
 use confluo_protocol::ClientId;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
-use yrs::{Doc, Transaction, TransactionMut};
+use yrs::{ClientID, Doc, OffsetKind, Options, Transaction, TransactionMut};
 
 use crate::{
     ClientConfig, ClientError, ClientStatus, ConnectionState, StopReason, Token,
@@ -26,14 +26,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts connecting, and keeps at it. The document is empty and can be edited at once.
+    /// Starts connecting, and keeps at it. The document is empty and can be edited at once. Positions in texts count UTF-16
+    /// units, as in Yjs.
     pub fn connect(config: ClientConfig) -> Self {
-        let doc = config.client_id.map_or_else(Doc::new, Doc::with_client_id);
-        Self::connect_with(config, doc)
+        // Counted in bytes, a text would be shorter than the halves of a character of it that is cut in two, and yrs would panic.
+        let mut options = Options { offset_kind: OffsetKind::Utf16, ..Options::default() };
+        if let Some(client_id) = config.client_id {
+            options.client_id = ClientID::new(client_id);
+        }
+        Self::connect_with(config, Doc::with_options(options))
     }
 
     /// As [`Client::connect`], with a document that already holds something: what it has is merged. The document must
-    /// not be used elsewhere from then on: its task is its one owner.
+    /// not be used elsewhere from then on: its task is its one owner. Subdocuments are kept and passed on, never opened.
     pub fn connect_with(config: ClientConfig, doc: Doc) -> Self {
         let (commands, receiver) = mpsc::channel(config.command_capacity);
         let (status_sender, status) = watch::channel(ClientStatus::default());

@@ -6,7 +6,7 @@ use confluo_protocol::{
 };
 use tokio::sync::oneshot;
 use yrs::{
-    Doc, ReadTxn, StateVector, Transact, TransactionMut, Update, updates::decoder::Decode as _,
+    Doc, ReadTxn, StateVector, Transact, TransactionMut, Update, WriteTxn as _, updates::decoder::Decode as _,
     updates::encoder::Encode as _,
 };
 
@@ -74,6 +74,7 @@ impl Replica {
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut TransactionMut<'_>)) -> Option<Bytes> {
         let mut txn = self.doc.transact_mut();
         change(&mut txn);
+        forget_subdocuments(&mut txn);
         txn.commit();
         let update = txn.encode_update_v1();
         (self.peer.has_all && update != EMPTY_UPDATE)
@@ -146,6 +147,7 @@ impl Replica {
             let update = Update::decode_v1(&update.0).map_err(|error| bad(&error))?;
             let mut txn = self.doc.transact_mut();
             txn.apply_update(update).map_err(|error| bad(&error))?;
+            forget_subdocuments(&mut txn);
             Ok::<_, ConnectionError>(txn.has_missing_updates())
         });
         let gap = merged.map_err(|error| bad(&error))??;
@@ -162,3 +164,12 @@ impl Replica {
         Message::Sync(SyncMessage::Step1(StateVectorV1(vector.into()))).encode()
     }
 }
+
+/// Subdocuments are kept and passed on, never opened: what yrs does with those that a transaction has deleted, it does when
+/// that ends, with items that are freed by then. So it is made to forget of them before.
+fn forget_subdocuments(txn: &mut TransactionMut<'_>) {
+    drop(std::mem::take(txn.subdocs_mut()));
+}
+
+#[cfg(test)]
+mod tests;
