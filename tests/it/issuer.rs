@@ -25,7 +25,7 @@ use tokio_util::{
 };
 
 use crate::{
-    access::{is_let_in, with_tokens},
+    access::{is_let_in, token, with_tokens},
     harness::{Server, faulty, soon, until},
 };
 
@@ -87,8 +87,14 @@ impl Issuer {
 
     /// A server that takes its keys from here alone.
     fn config(&self, scheme: &str, more: &serde_json::Value) -> Config {
-        let mut config = with_tokens();
+        let mut config = self.config_beside_a_secret(scheme, more);
         config.auth.keys.clear();
+        config
+    }
+
+    /// A server that also has a secret without a kid, as scripts do that mint tokens of their own.
+    fn config_beside_a_secret(&self, scheme: &str, more: &serde_json::Value) -> Config {
+        let mut config = with_tokens();
         let url = format!("{scheme}://localhost:{}/keys?tenant=7", self.port);
         let mut source = json!({"url": url, "refresh": "1h", "cooldown": "100ms", "timeout": "10s"});
         source.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -280,6 +286,27 @@ async fn a_server_starts_without_its_issuer_and_takes_its_keys_when_it_is_there(
     assert_eq!(knock(&server, &token_of("old")).await, NOT_YET);
     issuer.says(key_set(&["old"]));
     assert_eq!(knock_until_told(&server, &token_of("old")).await, Ok(()));
+    server.stop().await;
+}
+
+/// A key without a kid fits every token, so what it says of a signature must not count as the word of the key that is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn au7_beside_a_secret_without_a_kid_nobody_is_sent_away_for_good_for_want_of_the_issuers_keys() {
+    let issuer = Issuer::start(Answer::Bytes(Vec::new()), None).await;
+    let config = issuer.config_beside_a_secret("http", &json!({"refresh": "1s", "cooldown": "1s"}));
+    let server = Server::start(faulty(), config).await;
+    one_more_read(&server, "failed").await;
+    assert_eq!(knock(&server, &token_of("old")).await, NOT_YET, "the issuer is away");
+    let own = token("ada", Access::Write);
+    assert_eq!(knock(&server, &own).await, Ok(()));
+
+    issuer.says(key_set(&["old"]));
+    assert_eq!(knock_until_told(&server, &token_of("old")).await, Ok(()));
+    let mut raw = server.raw(&format!("/sync/team/notes?token={own}")).await;
+    is_let_in(&mut raw).await;
+    raw.send(&Message::Auth(AuthMessage::Token(token_of("new").into()))).await;
+    assert_eq!(raw.close_code().await, 4501, "it may be a key that is still to come");
+    assert_eq!(knock(&server, &token_by("old", KEYS[1].1)).await, NEVER, "a forged signature");
     server.stop().await;
 }
 

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use crate::{Algorithm, TokenError, VerifyingKey};
@@ -17,12 +20,13 @@ const MAX_KEYS_TRIED: usize = 8;
 pub struct KeySet {
     configured: Vec<VerifyingKey>,
     by_jwks: RwLock<Arc<BTreeMap<String, Vec<VerifyingKey>>>>,
+    generation: AtomicU64,
 }
 
 impl KeySet {
     /// A set of the configuration's keys; JWKS keys come by [`KeySet::replace_jwks`].
     pub fn new(configured: Vec<VerifyingKey>) -> Self {
-        Self { configured, by_jwks: RwLock::default() }
+        Self { configured, ..Self::default() }
     }
 
     /// Replaces all keys that came from the JWKS called `source` (its URL or file, say). When a fetch fails, don't call
@@ -33,6 +37,12 @@ impl KeySet {
         let mut next = BTreeMap::clone(&by_jwks);
         next.insert(source.to_owned(), keys);
         *by_jwks = Arc::new(next);
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    /// Another number after each replacement: as long as it is the same, a token that was refused for its key still is.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// How many keys are in force.
@@ -48,7 +58,8 @@ impl KeySet {
     /// Checks that a key that may sign such a token did sign it.
     ///
     /// A key may, if its algorithm is the claimed one and neither it nor the token names another `kid`. Keys that the token
-    /// names are tried before those without a `kid`, and configured keys before those of a JWKS; at most eight in all.
+    /// names are tried before those without a `kid`, and configured keys before those of a JWKS; at most eight in all. A `kid`
+    /// that no key has is unknown, whatever those without one say: it may be that of a key which is still to come.
     pub(crate) fn check_signature(
         &self,
         kid: Option<&str>,
@@ -63,13 +74,16 @@ impl KeySet {
             named.chain(keys().filter(|key| kid.is_none() || key.kid().is_none()))
         };
         let mut candidates = fitting().filter(|key| key.algorithm() == claimed).take(MAX_KEYS_TRIED).peekable();
-        if candidates.peek().is_none() {
-            return Err(match fitting().next() {
-                Some(_) => TokenError::AlgorithmMismatch { claimed },
-                None => TokenError::UnknownKey,
-            });
+        let is_of_another_algorithm = candidates.peek().is_none();
+        if candidates.any(|key| key.made(signature, message)) {
+            return Ok(());
         }
-        if candidates.any(|key| key.made(signature, message)) { Ok(()) } else { Err(TokenError::BadSignature) }
+        let mut known = fitting().filter(|key| kid.is_none() || key.kid() == kid);
+        Err(match known.next() {
+            None => TokenError::UnknownKey,
+            Some(_) if is_of_another_algorithm => TokenError::AlgorithmMismatch { claimed },
+            Some(_) => TokenError::BadSignature,
+        })
     }
 
     fn jwks_keys(&self) -> Arc<BTreeMap<String, Vec<VerifyingKey>>> {

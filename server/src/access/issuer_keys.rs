@@ -112,6 +112,11 @@ impl IssuerKeys {
         !self.sources.is_empty()
     }
 
+    /// Another number after each time that keys were replaced.
+    pub(super) fn generation(&self) -> u64 {
+        self.keys.generation()
+    }
+
     pub(super) fn counts(&self) -> &KeyCounts {
         &self.counts
     }
@@ -154,7 +159,7 @@ impl IssuerKeys {
         let reading = async move {
             let had_failed = last.is_some_and(|last| !last.succeeded);
             let began = Clock.now();
-            let read = source.read().await.and_then(|document| source.put_in_force(&keys, &document));
+            let Some(read) = source.read(keys).await else { return false };
             let succeeded = read.is_ok();
             *last = Some(LastTry { began, succeeded });
             source.tell(read, had_failed, &counts);
@@ -166,11 +171,21 @@ impl IssuerKeys {
 }
 
 impl Source {
-    async fn read(&self) -> Result<Vec<u8>, IssuerKeysError> {
-        match &self.place {
-            Place::File(file) => self.read_file(file),
-            Place::Url(url) => url.fetch().await.map_err(|error| IssuerKeysError::Fetch(self.config.name(), error)),
-        }
+    /// Reads it and puts its keys in force, where it holds up nobody: a file may be slow, and many keys take long to check. None
+    /// if the process ends meanwhile.
+    async fn read(self: &Arc<Self>, keys: Arc<KeySet>) -> Option<Result<(), IssuerKeysError>> {
+        let source = Arc::clone(self);
+        let reading = match &self.place {
+            Place::File(file) => {
+                let file = file.clone();
+                tokio::task::spawn_blocking(move || source.put_in_force(&keys, &source.read_file(&file)?))
+            }
+            Place::Url(url) => match url.fetch().await {
+                Ok(document) => tokio::task::spawn_blocking(move || source.put_in_force(&keys, &document)),
+                Err(error) => return Some(Err(IssuerKeysError::Fetch(self.config.name(), error))),
+            },
+        };
+        reading.await.ok()
     }
 
     fn tell(&self, read: Result<(), IssuerKeysError>, had_failed: bool, counts: &KeyCounts) {

@@ -95,6 +95,30 @@ fn keys_without_a_kid_do_not_keep_one_from_being_tried_that_the_token_names() {
 }
 
 #[test]
+fn a_kid_that_no_key_has_is_unknown_whatever_the_keys_without_one_say() {
+    for (algorithm, secret) in [(Algorithm::HS256, vec![1; 32]), (Algorithm::HS512, vec![1; 64])] {
+        let own = VerifyingKey::from_secret(None, algorithm, &secret).unwrap();
+        let keys = Arc::new(KeySet::new(vec![own]));
+        let verifier = Verifier::new(&config(), Arc::clone(&keys)).unwrap();
+        let token = Token::new(&tokens()["secret"]).unwrap();
+        let verify = || verifier.verify(&token, UnixTime(fixtures::cases().now)).map(drop);
+        assert_eq!(verify(), Err(TokenError::UnknownKey), "{algorithm}");
+        let of_its_kid = VerifyingKey::from_secret(Some("secret"), Algorithm::HS256, &[2; 32]).unwrap();
+        keys.replace_jwks("a", vec![of_its_kid]);
+        assert_eq!(verify(), Err(TokenError::BadSignature), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_generation_ends_with_each_replacement() {
+    let keys = KeySet::default();
+    let first = keys.generation();
+    assert_eq!(keys.generation(), first);
+    keys.replace_jwks("a", Vec::new());
+    assert_ne!(keys.generation(), first);
+}
+
+#[test]
 fn a_jwks_that_would_lock_everyone_out_is_refused() {
     let parse = |document: &str| Jwks::parse(document.as_bytes(), Algorithm::RS256).unwrap_err();
     assert!(matches!(parse(r#"{"keys":[]}"#), JwksError::NoUsableKey(0)));
