@@ -230,35 +230,68 @@ pub enum AuthConfigError {
     },
 }
 
+impl AuthConfigError {
+    /// The setting that it is about, as `auth.keys`.
+    pub fn setting(&self) -> String {
+        match self {
+            Self::NoKeys | Self::Exposed { .. } | Self::ExposedByProxy => "auth.mode".to_owned(),
+            // Of an entry of a list the list is the setting.
+            Self::Duration { setting, .. } if setting.starts_with("auth.jwks.") => "auth.jwks".to_owned(),
+            Self::Unused(setting) | Self::Duration { setting, .. } => (*setting).to_owned(),
+            Self::WrongWords => "auth.unprotected".to_owned(),
+            Self::EmptyClaim(claim) => format!("auth.claims.{claim}"),
+            Self::EmptyAdminRole => "auth.claims.admin_role".to_owned(),
+            Self::DefaultGrants(_) => "auth.default_grants".to_owned(),
+            Self::Cookie(_) => "auth.cookie".to_owned(),
+            Self::Origin(_) => "auth.allowed_origins".to_owned(),
+            Self::KeySource { .. }
+            | Self::KeyFile { .. }
+            | Self::SecretEncoding { .. }
+            | Self::Key { .. }
+            | Self::NoKid { .. }
+            | Self::RepeatedKid { .. }
+            | Self::NoSigningKey { .. } => "auth.keys".to_owned(),
+            Self::JwksSource { .. } | Self::JwksAuthorities { .. } | Self::JwksRsaAlgorithm { .. } => {
+                "auth.jwks".to_owned()
+            }
+        }
+    }
+}
+
 impl AuthConfig {
-    /// Checks every setting on its own and together. Files are not read here; see [`AuthConfig::verifying_keys`].
+    /// Checks every setting on its own and together, and tells the first problem. Files are not read here; see
+    /// [`AuthConfig::verifying_keys`].
     pub fn validate(&self) -> Result<(), AuthConfigError> {
+        self.problems().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// The same, and tells all problems; of the keys, and of the sources of keys, the first.
+    pub fn problems(&self) -> Vec<AuthConfigError> {
+        let mut problems = Vec::new();
         if self.mode == AuthMode::Token && self.keys.is_empty() && self.jwks.is_empty() {
-            return Err(AuthConfigError::NoKeys);
+            problems.push(AuthConfigError::NoKeys);
         }
-        if let Some(setting) = self.unused() {
-            return Err(AuthConfigError::Unused(setting));
-        }
+        problems.extend(self.unused().map(AuthConfigError::Unused));
         if self.unprotected.as_deref().is_some_and(|words| words != UNPROTECTED_WORDS) {
-            return Err(AuthConfigError::WrongWords);
+            problems.push(AuthConfigError::WrongWords);
         }
-        self.validate_durations()?;
-        if let Some((setting, _)) = self.claims.paths().into_iter().find(|(_, path)| matches!(*path, "" | "/")) {
-            return Err(AuthConfigError::EmptyClaim(setting));
-        }
+        problems.extend(self.durations_out_of_bounds());
+        let empty_claims = self.claims.paths().into_iter().filter(|(_, path)| matches!(*path, "" | "/"));
+        problems.extend(empty_claims.map(|(claim, _)| AuthConfigError::EmptyClaim(claim)));
         if self.claims.admin_role.is_empty() {
-            return Err(AuthConfigError::EmptyAdminRole);
+            problems.push(AuthConfigError::EmptyAdminRole);
         }
-        Grants::from_config(&self.default_grants).map_err(AuthConfigError::DefaultGrants)?;
-        if let Some(cookie) = self.cookie.as_ref().filter(|name| !is_cookie_name(name)) {
-            return Err(AuthConfigError::Cookie(cookie.clone()));
-        }
-        crate::OriginPolicy::new(&self.allowed_origins, false)?;
-        keys::validate(&self.keys, &self.jwks)
+        problems.extend(Grants::from_config(&self.default_grants).err().map(AuthConfigError::DefaultGrants));
+        let cookie = self.cookie.iter().filter(|name| !is_cookie_name(name));
+        problems.extend(cookie.cloned().map(AuthConfigError::Cookie));
+        problems.extend(crate::OriginPolicy::new(&self.allowed_origins, false).err());
+        problems.extend(keys::validate_keys(&self.keys).err());
+        problems.extend(keys::validate_jwks(&self.jwks).err());
+        problems
     }
 
     /// What is set of tokens where none is looked at. Whoever set it forgot the mode, and would stand wide open.
-    fn unused(&self) -> Option<&'static str> {
+    fn unused(&self) -> impl Iterator<Item = &'static str> {
         let of_tokens = [
             ("auth.keys", !self.keys.is_empty()),
             ("auth.jwks", !self.jwks.is_empty()),
@@ -267,23 +300,28 @@ impl AuthConfig {
             ("auth.default_grants", !self.default_grants.is_empty()),
             ("auth.cookie", self.cookie.is_some()),
         ];
-        let is_set = |(setting, is_set): (_, bool)| is_set.then_some(setting);
-        if self.mode == AuthMode::Token { None } else { of_tokens.into_iter().find_map(is_set) }
+        let is_looked_at = self.mode == AuthMode::Token;
+        of_tokens.into_iter().filter_map(move |(setting, is_set)| (is_set && !is_looked_at).then_some(setting))
     }
 
-    fn validate_durations(&self) -> Result<(), AuthConfigError> {
+    fn durations_out_of_bounds(&self) -> impl Iterator<Item = AuthConfigError> {
         let check = |setting, value: Duration, ok: bool, allowed| {
-            if ok { Ok(()) } else { Err(AuthConfigError::Duration { setting, value, allowed }) }
+            (!ok).then_some(AuthConfigError::Duration { setting, value, allowed })
         };
         let (leeway, grace) = (self.leeway, self.expiry_grace);
-        check("auth.leeway", leeway, leeway <= Duration::from_secs(600), "0s to 10m are allowed")?;
+        let leeway_fits = leeway <= Duration::from_secs(600);
         let grace_fits = (leeway..=Duration::from_secs(3600)).contains(&grace);
-        check("auth.expiry_grace", grace, grace_fits, "from auth.leeway to 1h is allowed")?;
         let timeout = self.token_timeout;
         let timeout_fits = (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&timeout);
-        check("auth.token_timeout", timeout, timeout_fits, "100ms to 1m is allowed")?;
         let lifetime = self.max_token_lifetime.unwrap_or(Duration::from_secs(3600));
-        check("auth.max_token_lifetime", lifetime, lifetime >= Duration::from_secs(1), "1s or more is allowed")
+        let lifetime_fits = lifetime >= Duration::from_secs(1);
+        let checked = [
+            check("auth.leeway", leeway, leeway_fits, "0s to 10m are allowed"),
+            check("auth.expiry_grace", grace, grace_fits, "from auth.leeway to 1h is allowed"),
+            check("auth.token_timeout", timeout, timeout_fits, "100ms to 1m is allowed"),
+            check("auth.max_token_lifetime", lifetime, lifetime_fits, "1s or more is allowed"),
+        ];
+        checked.into_iter().flatten()
     }
 
     /// Refuses `mode = "none"` on an address that others can reach, or behind a proxy that is named, unless the operator

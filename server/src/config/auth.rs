@@ -8,8 +8,8 @@ use super::Problems;
 
 /// Checks the section on its own and against where the server listens and who speaks for others. Files are read when the server starts.
 pub(super) fn validate(auth: &AuthConfig, listen: SocketAddr, proxies: &TrustedProxies, problems: &mut Problems) {
-    if let Err(error) = auth.validate() {
-        problems.add("auth", with_source(&error));
+    for error in auth.problems() {
+        problems.add(&error.setting(), with_source(&error));
     }
     if let Err(error) = auth.check_exposure([listen.ip()], proxies) {
         problems.add("auth.mode", error.to_string());

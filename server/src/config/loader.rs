@@ -264,9 +264,10 @@ fn read_values(
     }
 }
 
-/// The same settings but for one, which gets its default back, if it has one.
+/// The same settings but for one, which gets its default back, if it has one; of an entry of a list the list does.
 fn with_default(layered: &Layered, setting: &str) -> Option<Layered> {
     let defaults = Layered::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml)).build().ok()?;
+    let setting = setting.split('[').next().unwrap_or(setting);
     let default: Value = defaults.get(setting).ok()?;
     Layered::builder().add_source(layered.clone()).set_override(setting, default).ok()?.build().ok()
 }

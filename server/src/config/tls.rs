@@ -28,7 +28,8 @@ pub struct TlsConfig {
 impl TlsConfig {
     pub(super) fn validate(&self, problems: &mut Problems) {
         let is_whole = self.certificate_file.is_some() == self.key_file.is_some();
-        problems.check("tls", is_whole, || "set both tls.certificate_file and tls.key_file, or neither".to_owned());
+        let given = if self.key_file.is_some() { "tls.key_file" } else { "tls.certificate_file" };
+        problems.check(given, is_whole, || "set both tls.certificate_file and tls.key_file, or neither".to_owned());
         let hour = Duration::from_secs(3600);
         problems.check_range("tls.reload_interval", &self.reload_interval, &(Duration::from_millis(100)..=24 * hour));
         let short = Duration::from_millis(100);

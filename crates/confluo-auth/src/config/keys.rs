@@ -239,7 +239,7 @@ fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode(unpadded).or_else(|_| URL_SAFE_NO_PAD.decode(unpadded)).ok()
 }
 
-pub(super) fn validate(keys: &[KeyConfig], jwks: &[JwksSource]) -> Result<(), AuthConfigError> {
+pub(super) fn validate_keys(keys: &[KeyConfig]) -> Result<(), AuthConfigError> {
     let mut kids = HashSet::new();
     for (index, key) in keys.iter().enumerate() {
         let sources =
@@ -254,6 +254,10 @@ pub(super) fn validate(keys: &[KeyConfig], jwks: &[JwksSource]) -> Result<(), Au
             return Err(AuthConfigError::RepeatedKid { index, kid: kid.clone() });
         }
     }
+    Ok(())
+}
+
+pub(super) fn validate_jwks(jwks: &[JwksSource]) -> Result<(), AuthConfigError> {
     jwks.iter().enumerate().try_for_each(|(index, source)| source.validate(index))
 }
 

@@ -212,6 +212,23 @@ fn without_tokens_a_server_listens_on_loopback_or_is_told_in_words_to_do_otherwi
 }
 
 #[test]
+fn every_problem_of_access_is_told_in_one_pass_with_its_origin() {
+    let file = "[auth]\nleeway = \"1 h\"\ncookie = \"a b\"\nallowed_origins = [\"*\"]\n[auth.claims]\nuser = \"\"\n\
+                [tls]\nkey_file = \"key.pem\"\n";
+    let all = [
+        "tls.key_file (from /confluo.toml): set both",
+        "auth.cookie (from /confluo.toml): auth.cookie is set, but auth.mode is",
+        "auth.leeway (from /confluo.toml): auth.leeway is 1h",
+        "auth.expiry_grace: auth.expiry_grace is 10s",
+        "auth.claims.user (from /confluo.toml): auth.claims.user is empty",
+        "auth.cookie (from /confluo.toml): auth.cookie is \"a b\"",
+        "auth.allowed_origins (from /confluo.toml): auth.allowed_origins has \"*\"",
+    ];
+    check_refused(file, &[], &all);
+    assert_eq!(load(file, &[]).unwrap_err().lines().count(), 1 + all.len());
+}
+
+#[test]
 fn a_command_that_only_opens_the_store_minds_the_settings_that_it_uses() {
     let load = |settings: &[(&str, &str)]| {
         let environment = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -221,6 +238,10 @@ fn a_command_that_only_opens_the_store_minds_the_settings_that_it_uses() {
     let listens = ("CONFLUO__SERVER__LISTEN", "0.0.0.0:8787");
     let config = load(&[listens, ("CONFLUO__STORE__ENGINE", "redb"), ("CONFLUO__ROOMS__LINGER", "soon")]).unwrap();
     assert_eq!(config.store.engine, crate::config::StoreEngine::Redb);
+    for unused in ["CONFLUO__AUTH__COOKIE", "CONFLUO__AUTH__LEEWAY", "CONFLUO__AUTH__KEYS", "CONFLUO__TLS__KEY_FILE"] {
+        assert!(load(&[(unused, "a word")]).is_ok(), "{unused}");
+    }
+    assert!(load(&[("CONFLUO__AUTH__MODE", "token")]).is_ok(), "its keys may come from elsewhere");
     for used in ["CONFLUO__STORE__CACHE_BYTES", "CONFLUO__LIMITS__MAX_DOCUMENT_BYTES", "CONFLUO__SERVER__DATA_DIR"] {
         assert!(load(&[listens, (used, "")]).is_err(), "{used}");
     }
@@ -269,8 +290,7 @@ fn the_bounds_that_a_comment_tells_are_those_that_are_checked() {
         let setting = format!("{}.{key}", section.trim_matches(['[', ']']));
         let complaint = |value: &str| {
             let message = load(&format!("{section}\n{key} = {value}"), &[]).err()?;
-            let is_of_it =
-                |line: &&str| ["", "auth: "].iter().any(|of| line.trim_start().starts_with(&format!("{of}{setting} ")));
+            let is_of_it = |line: &&str| line.trim_start().starts_with(&format!("{setting} "));
             message.lines().find(is_of_it).filter(|line| !line.contains("never send")).map(str::to_owned)
         };
         let ([below, lowest, _], [_, highest, above]) = (around(low), around(high));
