@@ -187,6 +187,10 @@ fn a_token_is_minted_and_a_user_revoked_from_the_command_line() {
     // Without a token file an admin token is minted from the configuration's own secret.
     let revoke = ["revoke", "--user", "ann", "--server", &server];
     assert_eq!(said(&revoke), (true, "{\"sessions_ended\":0}\n".to_owned(), String::new()));
+    let of_token = ["revoke", "--token-id", "5f2a", "--expires-at", "4000000000", "--server", &server];
+    assert!(said(&of_token).0);
+    let book = std::fs::read_to_string(running.data.path().join("data/revocations.json")).unwrap();
+    assert!(book.contains("4000000000"), "it is forgotten when the token has expired: {book}");
     let (_, _, why) = said(&as_ann);
     assert!(why.contains("401"), "a revoked token is refused before its role is looked at: {why}");
     let undo = said(&[&revoke[..], &["--undo"]].concat());
@@ -236,6 +240,8 @@ fn what_was_issued_until_now_is_revoked_to_the_end_of_the_leeway_and_after_a_kil
     assert_eq!(revoke(&running, &by_token), (true, String::new()));
     assert_eq!(revoke(&running, &["--issued-now"]), (true, String::new()));
     assert!(revoke(&running, &by_token).1.contains("401"));
+    let why = revoke(&running, &["--token-id", "5f2a"]).1;
+    assert!(why.contains("within auth.leeway are refused too: try again"), "{why}");
     let running = Served::start_in(running.kill(), &config);
     let (is_done, why) = revoke(&running, &by_token);
     assert!(!is_done && why.contains("the token was revoked"), "{why}");
@@ -302,6 +308,12 @@ fn commands_speak_the_tls_of_the_server() {
     assert!(!said(&["health", "--server", &server]).0, "nothing is answered outside TLS");
     let revoke = [&["revoke", "--user", "ann", "--server", &server][..], &config].concat();
     assert_eq!(said(&revoke), (true, "{\"sessions_ended\":0}\n".to_owned(), String::new()));
+    // Who does not have the certificate believes those whom browsers believe.
+    std::fs::write(file("token"), "an admin's token").unwrap();
+    let https = format!("https://{server}");
+    let elsewhere = ["revoke", "--user", "ann", "--server", &https, "--token-file", &file("token")];
+    let (is_done, _, why) = said(&elsewhere);
+    assert!(!is_done && why.contains("certificate"), "{why}");
 
     // A server with another certificate may be another server: it gets no admin token. A probe has nothing to lose.
     write_pair();

@@ -11,7 +11,7 @@ use confluo_auth::{Grants, MintRequest, UnixTime, mint};
 use confluo_hub::Clock;
 
 use super::server_certificate::ServerCertificate;
-use super::server_request::{Answer, ServerRequest};
+use super::server_request::{Answer, ServerRequest, split_scheme};
 use crate::cli::ConfigArgs;
 use crate::config::Config;
 use crate::http::RevocationRequest;
@@ -28,6 +28,9 @@ pub struct RevokeArgs {
     /// One token by its id (the claim jti)
     #[arg(long, value_name = "ID", conflicts_with_all = ["user", "issued_now"])]
     token_id: Option<String>,
+    /// The end of that token (the claim exp, in seconds since 1970), after which its revocation is forgotten
+    #[arg(long, value_name = "SECONDS", requires = "token_id")]
+    expires_at: Option<u64>,
     /// Every token issued until now and auth.leeway later (clocks differ), of everybody or of --user
     #[arg(long)]
     issued_now: bool,
@@ -37,9 +40,12 @@ pub struct RevokeArgs {
     /// A file with an admin token; without it one is minted with a secret of the configuration
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// The running server [default: server.listen of the configuration]
+    /// The running server, with https:// before it if it or a proxy speaks TLS [default: server.listen of the configuration]
     #[arg(long, value_name = "ADDRESS:PORT")]
     server: Option<String>,
+    /// Send the admin token over the network in clear: whoever can listen there can use it
+    #[arg(long)]
+    without_tls: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -58,26 +64,43 @@ impl RevokeArgs {
         let request = RevocationRequest {
             user: self.user,
             token_id: self.token_id,
-            expires_at: None,
+            expires_at: self.expires_at.map(UnixTime),
             // Whatever the server takes as issued by now: a clock that is ahead may have issued it.
             issued_until: self.issued_now.then(|| UnixTime::from(Clock.wall()).plus(config.auth.leeway)),
         };
-        let certificate = config.tls.certificate_file.as_deref().map(ServerCertificate::in_file).transpose()?;
-        let server = self.server.unwrap_or_else(|| config.server.listen.to_string());
+        let listen = config.server.listen.to_string();
+        let (server, is_https) = split_scheme(self.server.as_deref().unwrap_or(&listen));
+        let certificate = match &config.tls.certificate_file {
+            Some(file) => Some(ServerCertificate::in_file(file)?),
+            None if is_https => Some(ServerCertificate::of_host(server)?),
+            None => None,
+        };
         let request = ServerRequest {
             method: if self.undo { "DELETE" } else { "POST" },
             path: "/admin/revocations",
             token: Some(&token),
             body: &serde_json::to_string(&request)?,
             certificate,
+            // The server's own address is on this machine.
+            may_leave_in_clear: self.without_tls || self.server.is_none(),
             patience: PATIENCE,
         };
-        let Answer { status, body } = request.send_to(&server)?;
+        let Answer { status, body } = request.send_to(server)?;
         if status != "200" {
-            bail!("the server answered {status}: {}", body.trim());
+            bail!("the server answered {status}: {}{}", body.trim(), advice(&status));
         }
         writeln!(io::stdout(), "{}", body.trim())?;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn advice(status: &str) -> &'static str {
+    match status {
+        // Its own token is among those.
+        "401" => {
+            "; after --issued-now, tokens that are issued within auth.leeway are refused too: try again when it is over"
+        }
+        _ => "",
     }
 }
 

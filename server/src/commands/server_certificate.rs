@@ -1,4 +1,4 @@
-//! What a running server that speaks TLS itself must show to the commands of its own machine.
+//! What a server that is asked over TLS must show to a command.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,16 +8,18 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{self, CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-/// What the server must show. The name that it is asked at and who signed it do not matter: it is asked at an address, and
-/// the certificate's file is at hand.
+/// What the server must show.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ServerCertificate {
     /// Any, where nothing secret is sent. A probe must not fail while new files wait to be read, or are bad.
     Any,
-    /// Exactly this one.
+    /// Exactly this one. The name that the server is asked at and who signed it do not matter: it is asked at an address, and
+    /// the certificate's file is at hand.
     Exactly(CertificateDer<'static>),
+    /// One of this name, by an authority that Mozilla trusts: a proxy's, as browsers see it.
+    Of(ServerName<'static>),
 }
 
 impl ServerCertificate {
@@ -29,15 +31,25 @@ impl ServerCertificate {
         Ok(Self::Exactly(certificate))
     }
 
+    /// One of the host that `server` names before its port.
+    pub(super) fn of_host(server: &str) -> anyhow::Result<Self> {
+        let host = server.rsplit_once(':').map_or(server, |(host, _)| host).trim_matches(['[', ']']);
+        let name = ServerName::try_from(host.to_owned());
+        Ok(Self::Of(name.with_context(|| format!("{host} is no name that a certificate can be for"))?))
+    }
+
     /// The client's end of TLS.
     pub(super) fn connection(&self) -> Result<ClientConnection, rustls::Error> {
         let provider = Arc::new(ring::default_provider());
-        let expected = Arc::new(Expected { certificate: self.clone(), provider: Arc::clone(&provider) });
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(expected)
-            .with_no_client_auth();
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions()?;
+        if let Self::Of(name) = self {
+            let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            let config = builder.with_root_certificates(roots).with_no_client_auth();
+            return ClientConnection::new(Arc::new(config), name.clone());
+        }
+        let expected = Arc::new(Expected { certificate: self.clone(), provider });
+        let config = builder.dangerous().with_custom_certificate_verifier(expected).with_no_client_auth();
         // The name is not looked at.
         let name = ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into());
         ClientConnection::new(Arc::new(config), name)
@@ -65,7 +77,7 @@ impl ServerCertVerifier for Expected {
                             after tls.reload_interval";
                 Err(rustls::Error::General(text.to_owned()))
             }
-            ServerCertificate::Exactly(_) | ServerCertificate::Any => Ok(ServerCertVerified::assertion()),
+            _ => Ok(ServerCertVerified::assertion()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! One request to a running server, on a connection of its own.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,8 +17,10 @@ pub(super) struct ServerRequest<'a> {
     pub(super) token: Option<&'a str>,
     /// JSON, or nothing.
     pub(super) body: &'a str,
-    /// What the server must show, where it speaks TLS itself.
+    /// What the server must show, where it is asked over TLS.
     pub(super) certificate: Option<ServerCertificate>,
+    /// Whether the request may leave this machine although it is not inside TLS.
+    pub(super) may_leave_in_clear: bool,
     /// How long connecting, and then each read, may take.
     pub(super) patience: Duration,
 }
@@ -61,9 +63,15 @@ impl ServerRequest<'_> {
         Ok(answer)
     }
 
+    /// To the first address that answers.
     fn connect(&self, server: &str) -> io::Result<TcpStream> {
         let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in server.to_socket_addrs()? {
+            if self.certificate.is_none() && !self.may_leave_in_clear && !is_here(address.ip()) {
+                let text = "the token would cross the network in clear; write https:// before the address, or say --without-tls \
+                            where nobody else can listen";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            }
             match TcpStream::connect_timeout(&address, self.patience) {
                 Ok(stream) => return Ok(stream),
                 Err(refused) => error = refused,
@@ -71,4 +79,16 @@ impl ServerRequest<'_> {
         }
         Err(error)
     }
+}
+
+/// The address and port, and whether `https://` stands before them.
+pub(super) fn split_scheme(server: &str) -> (&str, bool) {
+    let inside_tls = server.strip_prefix("https://");
+    (inside_tls.unwrap_or(server).trim_end_matches('/'), inside_tls.is_some())
+}
+
+/// Whether what is sent there stays on this machine: an address that is none stands for all of its own.
+fn is_here(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    address.is_loopback() || address.is_unspecified()
 }
