@@ -137,6 +137,31 @@ fn a_signal_stops_the_server_cleanly() {
     }
 }
 
+/// As a log shipper does that has lost its connection: more is waiting than a pipe holds.
+#[test]
+fn a_reader_of_the_audit_log_that_stands_still_holds_up_no_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("confluo.toml");
+    std::fs::write(&path, "audit.output = 'stdout'\nshutdown.window = '0 s'\n").unwrap();
+    let served = Served::start_with(&["--config", path.to_str().unwrap()]);
+    let key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let head = format!("connection: upgrade\r\nupgrade: websocket\r\n{key}");
+    let request = format!("GET /sync/{} HTTP/1.1\r\nhost: x\r\n{head}\r\n", "x".repeat(500));
+    for _ in 0..200 {
+        let mut stream = TcpStream::connect(served.address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        // Behind the answer, what the server says first: it has joined.
+        let mut read = 0;
+        while read < 140 {
+            read += stream.read(&mut [0; 500]).unwrap();
+        }
+    }
+    served.signal(Signal::TERM);
+    let (code, log) = served.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("whoever reads the audit log does not go on"), "{log}");
+}
+
 /// The first signal's stop still waits for a client that does not answer its close, when the second comes.
 #[test]
 fn a_second_signal_stops_the_server_at_once() {

@@ -4,7 +4,7 @@
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -136,6 +136,51 @@ fn a_read_only_file_system_is_explained() {
         check(&place.run_on(&data.join("below"), &programs, SERVE), 1, &["cannot make the data folder", "Read-only"]);
         check(&place.run(&[], &["doc", "verify"]), 0, &[]);
     }
+}
+
+#[test]
+fn an_admin_token_does_not_cross_a_network_in_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, "an admin's token").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let revoke = |server: &str, more: &[&str]| {
+        let arguments = ["revoke", "--user", "ann", "--token-file", file.to_str().unwrap(), "--server", server];
+        confluo_behind(IN_ITS_OWN_NETWORK, &[&arguments, more].concat(), &[])
+    };
+    let in_clear = "would cross the network in clear; write https:// before the address";
+    check(&revoke("192.0.2.1:8787", &[]), 1, &["cannot ask the server at 192.0.2.1:8787", in_clear]);
+    for (server, more) in [("192.0.2.1:8787", &["--without-tls"][..]), (&*taken, &[]), ("[::1]:1", &[])] {
+        let said = revoke(server, more);
+        check(&said, 1, &["cannot ask the server at"]);
+        assert!(!said.1.contains(in_clear), "{}", said.1);
+    }
+}
+
+#[test]
+fn a_check_of_the_configuration_knows_whose_server_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    for name in ["revocations.json", "audit.jsonl"] {
+        fs::write(data.join(name), confluo_auth::Revocations::default().to_json()).unwrap();
+    }
+    let check_as = |programs: &[&str], file: &Path| {
+        let environment = [("CONFLUO__AUDIT__OUTPUT", "file"), ("CONFLUO__AUDIT__FILE", file.to_str().unwrap())];
+        confluo_behind(programs, &["config", "check", "--data-dir", data.to_str().unwrap()], &environment)
+    };
+    let (log, elsewhere) = (data.join("audit.jsonl"), folder.path().join("log").join("audit.jsonl"));
+    fs::create_dir(elsewhere.parent().unwrap()).unwrap();
+    check(&check_as(UNPRIVILEGED, &log), 0, &[]);
+    fs::set_permissions(elsewhere.parent().unwrap(), Permissions::from_mode(0o500)).unwrap();
+    check(&check_as(UNPRIVILEGED, &elsewhere), 1, &["audit.file", "Permission denied"]);
+    for name in ["revocations.json", "audit.jsonl"] {
+        fs::set_permissions(data.join(name), Permissions::from_mode(0o000)).unwrap();
+    }
+    check(&check_as(UNPRIVILEGED, &log), 1, &["audit.file", "Permission denied"]);
+    // An operator who is not the server's user may not read them, and the server may.
+    chown(&data, Some(1_000), Some(1_000)).unwrap();
+    check(&check_as(UNPRIVILEGED, &log), 0, &[]);
 }
 
 #[test]

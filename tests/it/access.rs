@@ -52,7 +52,7 @@ pub(crate) fn minted_at(
     let config = with_tokens().auth;
     let request = MintRequest {
         user: user.to_owned(),
-        display_name: None,
+        display_name: Some(format!("{user} by name")),
         colour: None,
         grants: Some(Grants::from_pairs(grants.iter().copied()).unwrap()),
         is_admin,

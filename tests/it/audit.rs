@@ -60,7 +60,8 @@ async fn it_says_who_came_wrote_left_was_refused_and_was_revoked_and_never_a_tok
     };
     let (at, on) = ("127.0.0.1", "team/notes");
     has(serde_json::json!({"event": "wrote", "user": "ada", "document": on, "address": at}));
-    has(serde_json::json!({"event": "connected", "user": "ada", "document": on, "access": "write", "connection": 1}));
+    let name = "ada by name";
+    has(serde_json::json!({"event": "connected", "user": "ada", "name": name, "access": "write", "connection": 1}));
     has(serde_json::json!({"event": "left", "user": "ada", "connection": 1}));
     has(serde_json::json!({"event": "refused", "user": "ada", "document": "other", "code": 4403, "address": at}));
     has(serde_json::json!({"event": "refused", "document": on, "code": 4401, "reason": "the token is not a JWT"}));

@@ -61,7 +61,9 @@ impl SessionGate for Attendance {
 
     fn joined(&self) {
         self.has_joined.store(true, Ordering::Relaxed);
-        self.door.audit().record(&AuditEvent::Connected { who: self.who(), access: name_of(self.access) });
+        let name = self.visit.as_ref().and_then(|visit| visit.display_name());
+        let (name, access) = (name.as_deref(), name_of(self.access));
+        self.door.audit().record(&AuditEvent::Connected { who: self.who(), name, access });
     }
 
     fn renew(&self, token: &Bytes) -> Result<Access, Expulsion> {

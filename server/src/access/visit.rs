@@ -64,6 +64,11 @@ impl Visit {
         VisitGuard { visit, id }
     }
 
+    /// The name in its token.
+    pub(super) fn display_name(&self) -> Option<Arc<str>> {
+        self.lock().identity.display_name.clone()
+    }
+
     /// Ends it with 4501 at `exp` and the grace.
     pub(super) fn end_if_expired(&self, now: UnixTime) {
         let mut state = self.lock();

@@ -18,6 +18,9 @@ pub enum AuditEvent<'a> {
         /// Whose.
         #[serde(flatten)]
         who: Who<'a>,
+        /// The name in its token.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<&'a str>,
         /// `read` or `write`.
         access: &'static str,
     },
@@ -59,6 +62,9 @@ pub enum AuditEvent<'a> {
         what: What<'a>,
         /// How many sessions it ended.
         sessions_ended: usize,
+        /// Whether it may be gone after a restart, as the disk failed; left out if not.
+        #[serde(rename = "in_doubt", skip_serializing_if = "std::ops::Not::not")]
+        is_in_doubt: bool,
     },
     /// An admin took a revocation back.
     Reinstated {

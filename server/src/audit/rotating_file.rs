@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+
 /// As many as `audit.max_files` may say, the one that is written to included.
 const MOST_FILES: u32 = 1000;
 
@@ -20,13 +22,19 @@ pub(super) struct RotatingFile {
 }
 
 impl RotatingFile {
-    /// Goes on where an earlier process ended, which may have kept more files.
+    /// Goes on where an earlier process ended, which may have kept more files. Fails where the file could be written to and
+    /// not be put aside: its lines would be lost from then on.
     pub(super) fn open(path: PathBuf, max_bytes: u64, max_files: u32) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
         let (file, bytes) = open_at_end(&path)?;
         let rotating = Self { path, file, bytes, max_bytes, max_files };
+        // A device is not put aside.
+        if max_files > 1 && rotating.file.metadata()?.is_file() {
+            rotating.make_new()?;
+            fs::remove_file(rotating.beside("new"))?;
+        }
         for number in max_files..MOST_FILES {
             if_there(fs::remove_file(rotating.numbered(number)))?;
         }
@@ -35,7 +43,12 @@ impl RotatingFile {
 
     /// What would keep [`RotatingFile::open`] from opening it, as far as that shows without making anything.
     pub(super) fn check(path: &Path) -> io::Result<()> {
-        if_there(OpenOptions::new().append(true).open(path).map(drop))
+        if_there(OpenOptions::new().append(true).open(path).map(drop))?;
+        // Of folders that are not there yet, the one that they would be made in.
+        let mut folders = path.ancestors().skip(1).map(|folder| if folder == "" { Path::new(".") } else { folder });
+        let Some(folder) = folders.find(|folder| folder.exists()) else { return Ok(()) };
+        access(folder, Access::WRITE_OK | Access::EXEC_OK)?;
+        if folder.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
     }
 
     /// Writes whole lines, all of them or none.
@@ -60,18 +73,23 @@ impl RotatingFile {
             return Ok(());
         }
         // First, for where no file can be made none may go.
-        let new = self.beside("new");
-        if_there(fs::remove_file(&new))?;
-        let (file, bytes) = open_at_end(&new)?;
+        let (file, bytes) = self.make_new()?;
         let is_free = |number: &u32| !self.numbered(*number).exists();
         let last = (1..self.max_files).find(is_free).unwrap_or(self.max_files - 1);
         for number in (1..last).rev() {
             fs::rename(self.numbered(number), self.numbered(number + 1))?;
         }
         if_there(fs::rename(&self.path, self.numbered(1)))?;
-        fs::rename(&new, &self.path)?;
+        fs::rename(self.beside("new"), &self.path)?;
         (self.file, self.bytes) = (file, bytes);
         Ok(())
+    }
+
+    /// The file that will take the place of a full one.
+    fn make_new(&self) -> io::Result<(File, u64)> {
+        let new = self.beside("new");
+        if_there(fs::remove_file(&new))?;
+        open_at_end(&new)
     }
 
     fn numbered(&self, number: u32) -> PathBuf {

@@ -108,6 +108,19 @@ fn with_fewer_files_than_before_the_oldest_go_at_the_start() {
 }
 
 #[test]
+fn a_file_that_could_never_be_put_aside_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    Audit::open(&config, folder.path()).unwrap();
+    let log = folder.path().join("log");
+    assert_eq!(fs::read_dir(&log).unwrap().count(), 1, "what was tried is gone");
+    // As where the folder is another user's, which keeps root from nothing.
+    fs::create_dir(log.join("audit.jsonl.new")).unwrap();
+    assert!(Audit::open(&config, folder.path()).is_err());
+    Audit::open(&AuditConfig { max_files: 1, ..config }, folder.path()).unwrap();
+}
+
+#[test]
 fn a_check_makes_nothing_and_finds_what_cannot_be_opened() {
     let folder = tempfile::tempdir().unwrap();
     Audit::check(&config(folder.path()), folder.path()).unwrap();

@@ -17,13 +17,16 @@ use http::{StatusCode, header};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::field::Empty;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, debug, debug_span, warn};
 
 use super::reception::{Reception, malformed_name, own_route};
 use super::{DocumentUpgrade, Documents, Drained, Readiness};
 use crate::access::{Client, Door, Standing, TurnedAway, slow_down};
 use crate::http::too_many_requests;
 use crate::websocket::ClientSocket;
+
+/// How long a stop waits for the reader of the audit log, be it a pipe that nobody empties.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The documents of one hub.
 pub struct LiveDocuments {
@@ -173,7 +176,10 @@ impl Documents for LiveDocuments {
             self.sessions.wait().await;
             // Whatever was recorded is on its way out of the process; the thread does not need this one.
             let audit = self.door.audit().clone();
-            let _ = tokio::task::spawn_blocking(move || audit.finish()).await;
+            let finishing = tokio::task::spawn_blocking(move || audit.finish());
+            if tokio::time::timeout(AUDIT_PATIENCE, finishing).await.is_err() {
+                warn!("whoever reads the audit log does not go on: what waited to be written is lost");
+            }
             let trouble = self.hub.storage_trouble();
             trouble.map_or(Drained::OnDisk, |trouble| Drained::Unwritten { detail: trouble.description() })
         }

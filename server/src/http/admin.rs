@@ -110,8 +110,13 @@ pub(super) async fn list(Extension(admin): Extension<Admin>) -> Response {
 /// POST: one more. It is on disk, and its sessions are on their way out, when this answers.
 pub(super) async fn revoke(Extension(admin): Extension<Admin>, Json(request): Json<RevocationRequest>) -> Response {
     change(admin, request, |Admin { door, user: by }, revocation| {
-        let sessions_ended = door.revoke(revocation.clone())?;
-        door.audit().record(&AuditEvent::Revoked { by: &by.0, what: (&revocation).into(), sessions_ended });
+        let (sessions_ended, changed) = door.revoke(revocation.clone());
+        let is_in_doubt = matches!(changed, Err(ChangeError::InDoubt(_)));
+        if changed.is_ok() || is_in_doubt {
+            let what = (&revocation).into();
+            door.audit().record(&AuditEvent::Revoked { by: &by.0, what, sessions_ended, is_in_doubt });
+        }
+        changed?;
         Ok(json!({"sessions_ended": sessions_ended}))
     })
     .await
