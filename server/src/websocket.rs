@@ -19,7 +19,7 @@ pub(crate) struct ClientSocket<S> {
     first: Option<Bytes>,
 }
 
-/// A stranger sends and sends, and no token.
+/// More came than may come before a token, or as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flood;
 
@@ -31,9 +31,9 @@ impl<S> ClientSocket<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientSocket<S> {
-    /// Waits for the first message, of at most `max_bytes`: the token in it, if it is one (AU1). The session receives it
-    /// again, and answers. `max_message_bytes` holds for what follows. Whoever sends twice as much without a message, in
-    /// pings or in empty fragments, is a flood.
+    /// Waits for the first message: the token in it, if it is one (AU1). The session receives it again, and answers.
+    /// `max_message_bytes` holds for what follows. Whoever sends more than `max_bytes` before that, as one message, in pings or
+    /// in fragments, is a flood.
     pub(crate) async fn first_token(
         &mut self,
         max_bytes: usize,
@@ -44,7 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientSocket<S> {
             let received = poll_fn(|cx| {
                 let received = self.poll_receive(cx);
                 let is_message = matches!(received, Poll::Ready(Received::Message(_)));
-                if !is_message && self.socket.received_bytes() as usize > 2 * max_bytes {
+                if !is_message && self.socket.received_bytes() as usize > max_bytes {
                     return Poll::Ready(Err(Flood));
                 }
                 received.map(Ok)
@@ -52,6 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientSocket<S> {
             match received.await? {
                 Received::Activity => {}
                 Received::Message(frame) => break frame,
+                Received::Refused { code: CloseCode::TooLarge, .. } => return Err(Flood),
                 Received::Closed | Received::Refused { .. } => return Ok(None),
             }
         };

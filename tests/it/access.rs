@@ -125,9 +125,15 @@ async fn au1_a_token_may_come_as_the_first_message_and_nothing_else_may() {
     stranger.send(&Message::Sync(SyncMessage::Step1(StateVectorV1(Bytes::from_static(&[0]))))).await;
     assert_eq!(refusal(&mut stranger).await, ("a token is needed".to_owned(), CloseCode::Unauthorised.code()));
 
+    let limit = server.metrics().limit_reached(Limit::BytesBeforeToken);
+    let mut long = server.raw("/sync/team/notes").await;
+    say_token(&mut long, &"x".repeat(9 << 10)).await;
+    assert_eq!(refusal(&mut long).await, ("the token is too long".to_owned(), CloseCode::Unauthorised.code()));
+    assert_eq!(limit.get(), 0);
     let mut large = server.raw("/sync/team/notes").await;
     say_token(&mut large, &"x".repeat(64 << 10)).await;
     assert_eq!(large.close_code().await, CloseCode::Unauthorised.code());
+    assert_eq!(limit.get(), 1);
     server.stop().await;
 }
 
@@ -154,10 +160,31 @@ async fn au1_a_stranger_who_sends_no_message_but_pings_or_fragments_is_closed() 
             frame[0] = (frame[0] & 0x7f) | (u8::from(is_final) << 7);
         }
         raw.send_raw(&[frame, next.repeat(4_000)].concat()).await;
-        assert_eq!(refusal(&mut raw).await, ("a token is needed".to_owned(), CloseCode::Unauthorised.code()));
-        assert_eq!(server.metrics().limit_reached(Limit::TokenTimeout).get(), 1);
+        let (reason, code) = refusal(&mut raw).await;
+        assert!(reason.ends_with("or too much came before it"), "{reason}");
+        assert_eq!(code, CloseCode::Unauthorised.code());
+        assert_eq!(server.metrics().limit_reached(Limit::BytesBeforeToken).get(), 1);
         server.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn au2_4529_tokens_without_end_on_a_live_session_close_it_and_are_counted() {
+    let mut config = with_tokens();
+    config.limits.max_tokens_per_minute = 3;
+    let server = Server::start(faulty(), config).await;
+    let good = token("ada", Access::Write);
+    // The first counts too, which is looked at once more when the session has it.
+    let mut raw = server.raw("/sync/team/notes").await;
+    let accepted = Message::Auth(AuthMessage::Accepted(Access::Write));
+    for _ in 0..3 {
+        say_token(&mut raw, &good).await;
+        raw.receive_until(|message| *message == accepted).await;
+    }
+    say_token(&mut raw, &good).await;
+    assert_eq!(raw.close_code().await, CloseCode::SlowDown.code());
+    assert_eq!(server.metrics().limit_reached(Limit::Tokens).get(), 1);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

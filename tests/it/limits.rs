@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use confluo::config::ByteCount;
+use confluo::config::{AuditOutput, ByteCount};
 use confluo_client::yrs::{Array, Doc, Transact};
 use confluo_hub::Limit;
 use confluo_protocol::{CloseCode, Message, SyncMessage, UpdateV1, Writer};
 use confluo_ws::{Opcode, frame::encode_masked};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::watch, task::JoinSet};
 
 use crate::{
     access::{minted, with_tokens},
@@ -236,6 +236,37 @@ async fn a_body_too_large_is_told_413_and_one_that_never_ends_408_and_both_are_c
     server.metric_becomes("confluo_limit_reached_total{setting=\"http.max_body_bytes\"}", 2.0).await;
     server.metric_becomes("confluo_limit_reached_total{setting=\"http.request_timeout\"}", 1.0).await;
     server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_request_too_many_at_once_is_told_503_and_probes_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = with_tokens();
+    config.server.data_dir = folder.path().to_owned();
+    config.http.max_requests = 1;
+    config.audit.output = AuditOutput::File;
+    let server = Server::start(faulty(), config).await;
+    let admin = minted("root", &[], Duration::from_secs(60), true);
+    let mut held = soon(TcpStream::connect(server.address)).await.unwrap();
+    let request = format!(
+        "POST /admin/revocations HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {admin}\r\ncontent-length: 9\r\n\
+         content-type: application/json\r\n\r\n{{"
+    );
+    held.write_all(request.as_bytes()).await.unwrap();
+    // Until the first is there, each of these is the only one.
+    soon(async { while server.get("/metrics").await.0 != 503 {} }).await;
+    let (status, told) = server.ask("GET", "/admin/revocations", &admin, "").await;
+    assert_eq!((status, told.as_str()), (503, "too many requests at once; try again\n"));
+    assert_eq!(server.get("/health/live").await.0, 200);
+    let told = server.metrics().limit_reached(Limit::Requests).get();
+    assert!(told >= 2, "{told}");
+    // A WebSocket is none of them.
+    server.raw("/sync/team/notes").await;
+    drop(held);
+    soon(async { while server.get("/metrics").await.0 == 503 {} }).await;
+    server.stop().await;
+    let log = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+    assert!(!log.contains("\"status\":503") && log.contains("\"folded\""), "{log}");
 }
 
 /// Letters of one client, each put left of another letter of the same text and right of none: the place of each is found by

@@ -302,6 +302,9 @@ impl<S: SessionSocket> Session<S> {
                 // What stands behind a refused token in its frame is not taken either.
                 self.forget_unread();
                 let Expulsion { code, reason } = refusal;
+                if code == CloseCode::SlowDown {
+                    self.shared.metrics.limit_reached(Limit::Tokens).increment();
+                }
                 SessionEnd::by_server(code, reason)
             })?;
         }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use confluo_auth::{
-    AuthConfig, AuthConfigError, AuthMode, Credentials, Identity, KeySet, MAX_TOKEN_BYTES, OriginPolicy, Revocation,
-    Token, TokenError, TokenSource, TokenSources, TrustedProxies, UnixTime, Verifier,
+    AuthConfig, AuthConfigError, AuthMode, Credentials, Identity, KeySet, OriginPolicy, Revocation, Token, TokenError,
+    TokenSource, TokenSources, TrustedProxies, UnixTime, Verifier,
 };
-use confluo_hub::{Clock, Expulsion};
+use confluo_hub::{Clock, Expulsion, Rate};
 use confluo_protocol::{Access, CloseCode, DocumentName, UserId};
 use http::HeaderMap;
 use rustix::process::geteuid;
@@ -24,9 +24,6 @@ use super::revocation_book::{ChangeError, RevocationBook, RevocationBookError};
 use super::visit::{Visit, VisitGuard, Visits};
 use crate::audit::{Audit, AuditEvent};
 use crate::config::{AuditConfig, AuditOutput, Config};
-
-/// The longest message before a session has authenticated: a token, with its type and length.
-const MAX_FIRST_MESSAGE_BYTES: usize = MAX_TOKEN_BYTES + 16;
 
 /// Who is asking, as far as the request says.
 #[derive(Debug)]
@@ -43,6 +40,8 @@ pub enum Caller {
 #[derive(Debug)]
 pub struct Door {
     config: AuthConfig,
+    max_bytes_before_token: usize,
+    token_rate: Rate,
     origins: OriginPolicy,
     proxies: TrustedProxies,
     sources: TokenSources,
@@ -87,8 +86,12 @@ impl Door {
             }
         };
         // Behind a proxy that is named, whoever comes may be anywhere.
-        let is_local = config.server.listen.ip().is_loopback() && config.trusted_proxies.networks.is_empty();
+        let is_local =
+            config.server.listen.ip().to_canonical().is_loopback() && config.trusted_proxies.networks.is_empty();
+        let tokens = u64::from(config.limits.max_tokens_per_minute);
         Ok(Self {
+            token_rate: Rate { count: tokens, period: Duration::from_secs(60), burst: tokens },
+            max_bytes_before_token: config.limits.max_bytes_before_token.as_usize(),
             origins: OriginPolicy::new(&auth.allowed_origins, is_local)?,
             proxies: config.trusted_proxies.clone(),
             is_https: config.tls.certificate_file.is_some().then_some(true),
@@ -250,9 +253,9 @@ impl Door {
         Ok((access, visit))
     }
 
-    /// The longest message of a connection that has not said who it is.
-    pub fn max_first_message_bytes(&self) -> usize {
-        MAX_FIRST_MESSAGE_BYTES
+    /// What a connection may send that has not said who it is.
+    pub fn max_bytes_before_token(&self) -> usize {
+        self.max_bytes_before_token
     }
 
     /// How long a token may take to come in-band.
@@ -280,6 +283,11 @@ impl Door {
     /// How often the keys of issuers were read.
     pub fn key_counts(&self) -> &KeyCounts {
         self.issuer_keys.counts()
+    }
+
+    /// How many tokens one session may send.
+    pub(super) fn token_rate(&self) -> Rate {
+        self.token_rate
     }
 
     pub(super) fn expiry_grace(&self) -> Duration {

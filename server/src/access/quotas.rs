@@ -1,10 +1,11 @@
 //! How much one address and one user may take: sockets at once, upgrades in a second, documents created in an hour.
 //!
-//! An address counts by its [`AddressGroup`]. What is remembered is bounded: places by the sockets that there are, rates
+//! An address counts by its [`AddressGroup`], and by the site that this is in. What is remembered is bounded: places by the sockets that there are, rates
 //! by [`Buckets`]. Networks that are `limits.unlimited_networks` take what they like, but for trusted proxies in them.
 
 mod address_group;
 mod buckets;
+mod by_address;
 mod places;
 
 use std::net::IpAddr;
@@ -18,9 +19,11 @@ use tracing::warn;
 
 use address_group::AddressGroup;
 use buckets::Buckets;
+pub(super) use by_address::AddressPlace;
+use by_address::{AddressBuckets, AddressPlaces};
 use places::{Place, Places};
 
-/// How often an operator is told that an address has reached a limit.
+/// How often an operator is told that an address has reached a limit, of each limit.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Refusals of one address that are written down …
@@ -59,16 +62,16 @@ pub struct QuotaConfig {
 #[derive(Debug)]
 pub(super) struct Quotas {
     config: QuotaConfig,
-    connections: Arc<Places<AddressGroup>>,
-    refused: Arc<Places<AddressGroup>>,
+    connections: AddressPlaces,
+    refused: AddressPlaces,
     users: Arc<Places<UserId>>,
-    upgrades: Buckets<AddressGroup>,
-    requests: Buckets<AddressGroup>,
-    handshakes: Buckets<AddressGroup>,
+    upgrades: AddressBuckets,
+    requests: AddressBuckets,
+    handshakes: AddressBuckets,
     creations: Buckets<Creator>,
-    refusals_written: Buckets<AddressGroup>,
+    refusals_written: AddressBuckets,
     all_refusals_written: Buckets<()>,
-    last_warning: Mutex<Option<Instant>>,
+    last_warnings: Mutex<[Option<Instant>; Limit::ALL.len()]>,
 }
 
 /// Who creates documents.
@@ -78,10 +81,6 @@ enum Creator {
     Address(AddressGroup),
 }
 
-/// One of an address's places, given back when it is dropped. Empty where nothing counts.
-#[derive(Debug, Default)]
-pub struct AddressPlace(#[expect(dead_code, reason = "held for its end")] Option<Place<AddressGroup>>);
-
 /// One of a user's places, given back when it is dropped.
 #[derive(Debug)]
 pub struct UserPlace(#[expect(dead_code, reason = "held for its end")] Place<UserId>);
@@ -89,16 +88,16 @@ pub struct UserPlace(#[expect(dead_code, reason = "held for its end")] Place<Use
 impl Quotas {
     pub(super) fn new(config: QuotaConfig) -> Self {
         Self {
-            connections: Places::new(config.connections_per_address),
-            refused: Places::new(config.refused_per_address),
+            connections: AddressPlaces::new(config.connections_per_address),
+            refused: AddressPlaces::new(config.refused_per_address),
             users: Places::new(config.connections_per_user),
-            upgrades: Buckets::new(config.upgrades),
-            requests: Buckets::new(config.requests),
-            handshakes: Buckets::new(config.handshakes),
+            upgrades: AddressBuckets::new(config.upgrades),
+            requests: AddressBuckets::new(config.requests),
+            handshakes: AddressBuckets::new(config.handshakes),
             creations: Buckets::new(config.creations),
-            refusals_written: Buckets::new(REFUSALS_OF_AN_ADDRESS),
+            refusals_written: AddressBuckets::new(REFUSALS_OF_AN_ADDRESS),
             all_refusals_written: Buckets::new(REFUSALS_OF_ALL),
-            last_warning: Mutex::default(),
+            last_warnings: Mutex::new([None; Limit::ALL.len()]),
             config,
         }
     }
@@ -120,7 +119,7 @@ impl Quotas {
         if self.is_unlimited(address) {
             return Ok(Duration::ZERO);
         }
-        let wait = self.upgrades.try_take(AddressGroup::from(address), now, self.config.upgrade_patience);
+        let wait = self.upgrades.try_take(address, now, self.config.upgrade_patience);
         wait.ok_or(Limit::UpgradesPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
     }
 
@@ -129,7 +128,7 @@ impl Quotas {
         if self.is_unlimited(address) {
             return Ok(Duration::ZERO);
         }
-        let wait = self.requests.try_take(AddressGroup::from(address), now, REQUEST_PATIENCE);
+        let wait = self.requests.try_take(address, now, REQUEST_PATIENCE);
         wait.ok_or(Limit::RequestsPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
     }
 
@@ -139,7 +138,7 @@ impl Quotas {
         if self.is_unlimited(address) {
             return Ok(());
         }
-        let taken = self.handshakes.try_take(AddressGroup::from(address), now, Duration::ZERO);
+        let taken = self.handshakes.try_take(address, now, Duration::ZERO);
         taken.map(|_| ()).ok_or(Limit::HandshakesPerAddress).inspect_err(|&limit| self.warn(address, limit, now))
     }
 
@@ -150,7 +149,7 @@ impl Quotas {
 
     /// Whether one more refusal is written down by itself; it counts. No address is exempt: what they fill is one log.
     pub(super) fn write_refusal(&self, address: IpAddr, now: Instant) -> bool {
-        let of_address = self.refusals_written.try_take(address.into(), now, Duration::ZERO);
+        let of_address = self.refusals_written.try_take(address, now, Duration::ZERO);
         of_address.is_some() && self.all_refusals_written.try_take((), now, Duration::ZERO).is_some()
     }
 
@@ -168,16 +167,17 @@ impl Quotas {
         self.config.unlimited_networks.contain(address) && !self.config.proxies.contain(address)
     }
 
-    fn place(&self, places: &Arc<Places<AddressGroup>>, address: IpAddr) -> Result<AddressPlace, ()> {
+    fn place(&self, places: &AddressPlaces, address: IpAddr) -> Result<AddressPlace, ()> {
         if self.is_unlimited(address) {
             return Ok(AddressPlace::default());
         }
-        places.take(address.into()).map(|place| AddressPlace(Some(place))).ok_or(())
+        places.take(address).ok_or(())
     }
 
     /// A proxy that nobody named looks like one address with very many clients.
     fn warn(&self, address: IpAddr, limit: Limit, now: Instant) {
-        let mut last = self.last_warning.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last_warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = &mut last[limit as usize];
         if last.is_none_or(|last| now >= last + WARN_EVERY) {
             *last = Some(now);
             let limit = limit.setting();
@@ -250,6 +250,20 @@ mod tests {
         assert_eq!(many("192.0.2.1", start), 3);
         assert_eq!(many("192.0.2.1", start + Duration::from_millis(200)), 2);
         assert_eq!((many("192.0.2.2", start), many("127.0.0.1", start)), (3, 100), "another, and an unlimited one");
+    }
+
+    #[test]
+    fn ad8_a_site_takes_a_few_times_what_one_of_its_networks_may_and_not_65536_times() {
+        let (quotas, now) = (quotas(Duration::ZERO), Clock.now());
+        let address = |network: u16| IpAddr::from([0x2001, 0xdb8, 0, network, 0, 0, 0, 1]);
+        let places: Vec<_> = (0..100).filter_map(|network| quotas.connect(address(network), now).ok()).collect();
+        assert_eq!(places.len(), 4 * 2);
+        let upgrades = (0..100).filter(|&network| quotas.upgrade(address(network), now).is_ok()).count();
+        let handshakes = (0..100).filter(|&network| quotas.shake_hands(address(network), now).is_ok()).count();
+        assert_eq!((upgrades, handshakes), (4 * 3, 4 * 3));
+        assert!(quotas.connect(ip("2001:db8:1::1"), now).is_ok(), "another site");
+        drop(places);
+        assert!(quotas.connect(address(0), now).is_ok());
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use confluo_auth::{Identity, UnixTime};
-use confluo_hub::{Expulsion, SessionControl, SessionGate};
+use confluo_hub::{Clock, Expulsion, SessionControl, SessionGate, TokenBucket};
 use confluo_protocol::{Access, CloseCode, DocumentName};
 
 use super::door::{Door, forbidden, granted};
@@ -22,6 +23,8 @@ pub struct Visit {
 #[derive(Debug)]
 struct State {
     identity: Identity,
+    /// What is left of the tokens that it may send.
+    tokens: TokenBucket,
     stage: Stage,
 }
 
@@ -55,7 +58,8 @@ struct VisitList {
 
 impl Visit {
     pub(super) fn begin(door: &Arc<Door>, identity: Identity, document: DocumentName) -> VisitGuard {
-        let state = Mutex::new(State { identity, stage: Stage::Entering });
+        let tokens = TokenBucket::full(Clock.now());
+        let state = Mutex::new(State { identity, tokens, stage: Stage::Entering });
         let visit = Arc::new(Self { door: Arc::clone(door), document, state });
         let mut list = door.visits.lock();
         list.last_id += 1;
@@ -114,6 +118,10 @@ impl SessionGate for Visit {
     }
 
     fn renew(&self, token: &Bytes) -> Result<Access, Expulsion> {
+        if self.lock().tokens.try_take(Clock.now(), self.door.token_rate(), Duration::ZERO).is_none() {
+            let reason = "too many tokens a minute; come back with a fresh one, and more slowly";
+            return Err(Expulsion { code: CloseCode::SlowDown, reason: reason.into() });
+        }
         let identity = self.door.identify_at_once(token)?;
         let mut state = self.lock();
         if identity.user != state.identity.user {

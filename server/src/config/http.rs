@@ -19,6 +19,8 @@ pub struct HttpConfig {
     pub max_header_bytes: ByteCount,
     /// Headers in a request; beyond it 431.
     pub max_headers: u32,
+    /// Plain requests that are being answered at once; one more is answered 503.
+    pub max_requests: u32,
     /// Time for an answer that is not a WebSocket; then 408.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
@@ -38,6 +40,7 @@ impl HttpConfig {
         let header_bytes = ByteCount::kib(8)..=ByteCount::mib(1);
         problems.check_range("http.max_header_bytes", &self.max_header_bytes, &header_bytes);
         problems.check_range("http.max_headers", &self.max_headers, &(8..=1000));
+        problems.check_range("http.max_requests", &self.max_requests, &(1..=1_000_000));
         problems.check_range("http.request_timeout", &self.request_timeout, &(short..=minutes(60)));
         problems.check_range("http.write_timeout", &self.write_timeout, &(short..=minutes(10)));
         let body_bytes = ByteCount::bytes(0)..=ByteCount::gib(1);

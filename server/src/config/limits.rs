@@ -16,6 +16,10 @@ const BESIDE_DOCUMENT: ByteCount = ByteCount::kib(1);
 pub struct LimitsConfig {
     /// The longest message of a session; beyond it 4413. At least 1 KiB more than `max_document_bytes`.
     pub max_message_bytes: ByteCount,
+    /// Bytes that a connection may send before it has shown its token, the message with it included; beyond it 4401.
+    pub max_bytes_before_token: ByteCount,
+    /// Tokens that one session may send in a minute, to renew its own; beyond it 4529.
+    pub max_tokens_per_minute: u32,
     /// Messages that one session may send in a second in the long run, awareness not counted; beyond it 4529.
     pub max_messages_per_second: u32,
     /// Messages that one session may send at once.
@@ -75,6 +79,8 @@ impl LimitsConfig {
                 self.max_message_bytes, self.max_document_bytes
             )
         });
+        let before_token = ByteCount::kib(1)..=ByteCount::mib(1);
+        problems.check_range("limits.max_bytes_before_token", &self.max_bytes_before_token, &before_token);
         let inbound = self.max_message_bytes.min(ByteCount::gib(1))..=ByteCount::gib(1024);
         problems.check_range("limits.max_inbound_bytes", &self.max_inbound_bytes, &inbound);
         let messages = 1..=10_000_000;
@@ -91,6 +97,7 @@ impl LimitsConfig {
         let million = 1..=1_000_000;
         problems.check_range("limits.max_sessions_per_document", &self.max_sessions_per_document, &million);
         for (setting, value) in [
+            ("limits.max_tokens_per_minute", &self.max_tokens_per_minute),
             ("limits.max_documents_created_per_hour", &self.max_documents_created_per_hour),
             ("limits.max_connections_per_address", &self.max_connections_per_address),
             ("limits.max_connections_per_user", &self.max_connections_per_user),

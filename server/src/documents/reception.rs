@@ -70,12 +70,18 @@ impl Reception {
             Caller::Anyone => return Ok(Entered { access: Access::Write, visit: None }),
             Caller::Bearer(token) => door.identify(&token).await?,
             Caller::Unsaid => {
-                let token = socket.first_token(door.max_first_message_bytes(), self.limits.max_message_bytes);
-                let token = tokio::time::timeout(door.token_timeout(), token).await;
-                let token = token.unwrap_or(Err(Flood)).unwrap_or_else(|Flood| {
-                    self.count(Limit::TokenTimeout);
-                    None
-                });
+                let token = socket.first_token(door.max_bytes_before_token(), self.limits.max_message_bytes);
+                let token = match tokio::time::timeout(door.token_timeout(), token).await {
+                    Ok(Ok(token)) => token,
+                    Ok(Err(Flood)) => {
+                        self.count(Limit::BytesBeforeToken);
+                        return Err(too_much_before_token());
+                    }
+                    Err(_) => {
+                        self.count(Limit::TokenTimeout);
+                        None
+                    }
+                };
                 door.identify(&token_in(&token.unwrap_or_default())?).await?
             }
         };
@@ -125,6 +131,11 @@ impl Reception {
 /// Nobody's token is waited for when the server stops, and no issuer's keys are.
 fn going_away() -> Expulsion {
     Expulsion { code: CloseCode::GoingAway, reason: "the server is going away; come back".into() }
+}
+
+fn too_much_before_token() -> Expulsion {
+    let reason = "the token is too long, or too much came before it";
+    Expulsion { code: CloseCode::Unauthorised, reason: reason.into() }
 }
 
 /// A path that names no document.

@@ -68,10 +68,12 @@ pub(super) async fn write_down(State(state): State<AppState>, request: Request, 
     let path: String = path.chars().take(MAX_PATH_WRITTEN).collect();
     let method = request.method().clone();
     let response = next.run(request).await;
-    if matches!(response.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::TOO_MANY_REQUESTS) {
-        return response;
-    }
     let by = response.extensions().get::<Admin>().map(|admin| &*admin.user.0);
+    match response.status() {
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::TOO_MANY_REQUESTS => return response,
+        StatusCode::SERVICE_UNAVAILABLE if by.is_none() => return response,
+        _ => {}
+    }
     let (method, status) = (method.as_str(), response.status().as_u16());
     let event = AuditEvent::Admin { address, by, method, path: &path, status };
     match address.filter(|_| by.is_none()) {

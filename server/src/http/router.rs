@@ -11,6 +11,7 @@ use axum::routing::get;
 use confluo_hub::Limit;
 use confluo_ws::handshake::accept_upgrade;
 use http::{HeaderMap, StatusCode, header};
+use tokio::sync::Semaphore;
 
 use super::{Connection, admin, app, health, metrics, request_span};
 use crate::access::Standing;
@@ -29,6 +30,7 @@ pub struct AppState {
 /// All routes. What no route owns is a document if it asks for a WebSocket, and the browser app if not.
 pub fn router(state: AppState) -> Router {
     let body_limit = DefaultBodyLimit::max(state.config.http.max_body_bytes.as_usize());
+    let places = Arc::new(Semaphore::new(state.config.http.max_requests as usize));
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -43,6 +45,7 @@ pub fn router(state: AppState) -> Router {
         )
         .fallback(document_or_app)
         .layer(body_limit)
+        .layer(middleware::from_fn_with_state((state.clone(), places), limit_number))
         .layer(middleware::from_fn_with_state(state.clone(), turn_away))
         .layer(middleware::from_fn_with_state(state.clone(), limit_time))
         .layer(middleware::from_fn_with_state(state.clone(), admin::write_down))
@@ -107,6 +110,26 @@ fn turn(state: &AppState, request: &Request) -> Result<Duration, Limit> {
 pub(crate) fn too_many_requests() -> Response {
     let headers = [(header::RETRY_AFTER, "5"), (header::CONNECTION, "close")];
     (StatusCode::TOO_MANY_REQUESTS, headers, "too many connections or requests from this address\n").into_response()
+}
+
+/// Probes are never turned away: they cost nothing, and what is busy must not look dead.
+async fn limit_number(
+    State((state, places)): State<(AppState, Arc<Semaphore>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.uri().path().starts_with("/health/") {
+        return next.run(request).await;
+    }
+    let Ok(_place) = places.try_acquire() else {
+        state.documents.metrics().limit_reached(Limit::Requests).increment();
+        if let Some(door) = state.documents.door() {
+            door.audit().fold();
+        }
+        let headers = [(header::RETRY_AFTER, "5")];
+        return (StatusCode::SERVICE_UNAVAILABLE, headers, "too many requests at once; try again\n").into_response();
+    };
+    next.run(request).await
 }
 
 async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {

@@ -11,6 +11,8 @@ pub enum Limit {
     RequestHeadTime,
     /// The body of a request.
     RequestBody,
+    /// Plain requests that are being answered at once; one more is answered 503.
+    Requests,
     /// Time for a plain answer.
     RequestTime,
     /// Time that the reader of an answer makes it wait.
@@ -29,8 +31,12 @@ pub enum Limit {
     RequestsPerAddress,
     /// Sockets of one address that wait for the end of their refusal; one more is cut off.
     RefusedPerAddress,
-    /// Time to send a token, and bytes before it.
+    /// Time to send a token.
     TokenTimeout,
+    /// Bytes of a connection that has not shown a token yet.
+    BytesBeforeToken,
+    /// Tokens in a minute of one session.
+    Tokens,
     /// The size of a message.
     MessageBytes,
     /// Messages in a second.
@@ -57,11 +63,12 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in their order.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Connections,
         Self::RequestHead,
         Self::RequestHeadTime,
         Self::RequestBody,
+        Self::Requests,
         Self::RequestTime,
         Self::AnswerTime,
         Self::HandshakeTime,
@@ -72,6 +79,8 @@ impl Limit {
         Self::RequestsPerAddress,
         Self::RefusedPerAddress,
         Self::TokenTimeout,
+        Self::BytesBeforeToken,
+        Self::Tokens,
         Self::MessageBytes,
         Self::Messages,
         Self::Bytes,
@@ -92,6 +101,7 @@ impl Limit {
             Self::RequestHead => "http.max_header_bytes, http.max_headers",
             Self::RequestHeadTime => "http.header_read_timeout",
             Self::RequestBody => "http.max_body_bytes",
+            Self::Requests => "http.max_requests",
             Self::RequestTime => "http.request_timeout",
             Self::AnswerTime => "http.write_timeout",
             Self::HandshakeTime => "tls.handshake_timeout",
@@ -102,6 +112,8 @@ impl Limit {
             Self::RequestsPerAddress => "limits.max_requests_per_second",
             Self::RefusedPerAddress => "limits.max_refused_per_address",
             Self::TokenTimeout => "auth.token_timeout",
+            Self::BytesBeforeToken => "limits.max_bytes_before_token",
+            Self::Tokens => "limits.max_tokens_per_minute",
             Self::MessageBytes => "limits.max_message_bytes",
             Self::Messages => "limits.max_messages_per_second",
             Self::Bytes => "limits.max_bytes_per_second",

@@ -10,6 +10,20 @@ pub(super) enum AddressGroup {
     V6([u16; 4]),
 }
 
+/// The first 48 bits of an IPv6 address: whoever asks a provider for a network gets one such, which is 65,536 groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Site([u16; 3]);
+
+impl AddressGroup {
+    /// The site that it is in. There is none of IPv4.
+    pub(super) fn site(self) -> Option<Site> {
+        match self {
+            Self::V4(_) => None,
+            Self::V6([a, b, c, _]) => Some(Site([a, b, c])),
+        }
+    }
+}
+
 impl From<IpAddr> for AddressGroup {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
