@@ -101,7 +101,7 @@ impl Config {
         self.rooms.validate(problems);
         self.awareness.validate(problems);
         self.sessions.validate(problems);
-        self.shutdown.validate(problems);
+        self.shutdown.validate(self.sessions.close_timeout, problems);
         self.log.validate(problems);
         self.app.validate(problems);
         self.metrics.validate(problems);

@@ -19,12 +19,19 @@ pub struct ShutdownConfig {
 }
 
 impl ShutdownConfig {
-    pub(super) fn validate(&self, problems: &mut Problems) {
+    /// `close_timeout` is that of a session.
+    pub(super) fn validate(&self, close_timeout: Duration, problems: &mut Problems) {
         let seconds = Duration::from_secs;
         problems.check_range("shutdown.window", &self.window, &(Duration::ZERO..=seconds(600)));
         problems.check_range("shutdown.timeout", &self.timeout, &(Duration::from_millis(100)..=seconds(3600)));
-        problems.check("shutdown.timeout", self.timeout > self.window, || {
-            "it must be longer than shutdown.window, or no stop is ever clean".to_owned()
+        // For what waits for a client, and then for its answer to the close.
+        let longest = self.window.saturating_add(close_timeout.saturating_mul(2));
+        problems.check("shutdown.timeout", self.timeout > longest, || {
+            format!(
+                "it must be longer than shutdown.window and twice sessions.close_timeout ({} together), or one client that \
+                 does not read makes a stop unclean; raise this one or lower those",
+                humantime::format_duration(longest)
+            )
         });
     }
 }

@@ -85,7 +85,7 @@ fn an_invalid_value_names_its_setting_its_origin_and_what_is_allowed() {
         ("[server]\nworkers = -1", ["server.workers (from /confluo.toml)", "allowed is at most 1024"]),
         (
             "[shutdown]\ntimeout = \"1 parsec\"",
-            ["shutdown.timeout (from /confluo.toml)", "allowed is longer than `window`; at most 1 h"],
+            ["shutdown.timeout (from /confluo.toml)", "allowed is longer than `window` and twice"],
         ),
         ("[limits]\nmax_message_bytes = \"many\"", ["limits.max_message_bytes (from /confluo.toml)", "64 KiB"]),
         ("[server]\nlisten = \"here\"", ["server.listen (from /confluo.toml)", "an IP address and a port"]),
@@ -155,6 +155,15 @@ fn a_client_has_time_to_answer_a_ping() {
     }
     let file = "[sessions]\nno_sign_of_life_timeout = \"29 s\"";
     check_refused(file, &[], &["sessions.no_sign_of_life_timeout", "at least 5 s longer than sessions.ping_interval"]);
+}
+
+#[test]
+fn a_stop_has_time_for_a_client_that_does_not_read() {
+    for (timeout, is_enough) in [("12 s", false), ("12001 ms", true)] {
+        assert_eq!(load(&format!("[shutdown]\ntimeout = {timeout:?}"), &[]).is_ok(), is_enough, "{timeout}");
+    }
+    let file = "[sessions]\nclose_timeout = \"10 s\"";
+    check_refused(file, &[], &["shutdown.timeout", "twice sessions.close_timeout (22s together)"]);
 }
 
 #[test]
