@@ -34,9 +34,10 @@ pub struct Serve {
 impl Serve {
     /// Serves until a signal. The exit code is 0 after a clean stop.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let mut config = self.config.load()?.config;
-        telemetry::install(&config.log)?;
-        secret_files::warn_of_readable(&config);
+        let loaded = self.config.load()?;
+        telemetry::install(&loaded.config.log)?;
+        secret_files::warn_of_readable(&loaded);
+        let mut config = loaded.config;
         config.http.max_connections = open_files::raise_limit(config.http.max_connections);
         let runtime = build_runtime(&config)?;
         let stop = runtime.block_on(serve(Arc::new(config)));
@@ -78,6 +79,7 @@ async fn serve(config: Arc<Config>) -> anyhow::Result<Stop> {
     let signals = StopSignals::listen().context("cannot listen for signals")?;
     let hangups = Hangups::listen().context("cannot listen for SIGHUP")?;
     make_data_folder(&config.server.data_dir)?;
+    secret_files::warn_of_open_folder(&config.server.data_dir);
     let tls = Tls::open(&config.tls).context("cannot use the certificate of [tls]")?;
     // Before the door, whose revocations and audit log lie in the same folder: a second process must not touch them.
     let store = store::open(&config)?;
