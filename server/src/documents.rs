@@ -43,7 +43,7 @@ pub trait Documents: Send + Sync + 'static {
     fn upgrade(&self, upgrade: DocumentUpgrade) -> Response;
 
     /// Closes every session and makes everything durable, or says that it cannot; done when nothing is left to do. Called once,
-    /// after the last connection was accepted.
+    /// when the server stops, while the last connections may still be on their way in.
     fn drain(&self) -> BoxFuture<'_, Drained>;
 }
 

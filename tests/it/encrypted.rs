@@ -1,6 +1,6 @@
 //! TLS of the server's own: the same sessions inside it, and certificates that change under it.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use confluo::{
@@ -199,6 +199,12 @@ async fn fr6_the_code_for_too_large_a_message_arrives_inside_tls_too() {
     server.stop().await;
 }
 
+/// Writes to a pipe when the server reads it.
+async fn offer(pipe: &Path, text: &str) {
+    let (pipe, text) = (pipe.to_owned(), text.to_owned());
+    soon(tokio::task::spawn_blocking(move || fs::write(pipe, text))).await.unwrap().unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_certificate_comes_into_force_and_a_broken_one_does_not() {
     let folder = tempfile::tempdir().unwrap();
@@ -206,21 +212,36 @@ async fn a_new_certificate_comes_into_force_and_a_broken_one_does_not() {
     let server = Server::start(faulty(), with_tls(folder.path())).await;
     let mut before = open(&server, &first, "/sync/notes").await;
 
-    for broken in ["nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        fs::write(folder.path().join("certificate.pem"), broken).unwrap();
-        handshake(&server, &first).await.unwrap();
-    }
     // Half a change is a broken pair as well.
     let other = tempfile::tempdir().unwrap();
     write_pair(other.path());
-    fs::copy(other.path().join("certificate.pem"), folder.path().join("certificate.pem")).unwrap();
-    for _ in 0..20 {
+    let half = fs::read_to_string(other.path().join("certificate.pem")).unwrap();
+    let old_key = fs::read_to_string(folder.path().join("key.pem")).unwrap();
+    // Pipes in the place of both files: opening one waits until the server reads it.
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| folder.path().join(name));
+    let pipes = [&certificate, &key].map(|file| {
+        let pipe = file.with_extension("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::rename(&pipe, file).unwrap();
+        pipe
+    });
+    let garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for broken in ["nonsense", garbled, &half, ""] {
+        // By the time that it reads this one, it has made up its mind about the one before.
+        offer(&certificate, broken).await;
         handshake(&server, &first).await.unwrap();
+        offer(&key, &old_key).await;
     }
 
+    fs::rename(&certificate, &pipes[0]).unwrap();
+    fs::rename(&key, &pipes[1]).unwrap();
     let second = write_pair(folder.path());
     soon(async {
         while handshake(&server, &second).await.is_err() {
+            // It may still wait at one of them.
+            for pipe in &pipes {
+                fs::OpenOptions::new().read(true).write(true).open(pipe).unwrap();
+            }
             tokio::task::yield_now().await;
         }
     })
