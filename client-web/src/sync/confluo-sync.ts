@@ -69,6 +69,8 @@ export class ConfluoSync {
   #isTokenFreshest = false
   #isFromServer = false
   #isDestroyed = false
+  #editsUnderWay = 0
+  #onWritten: (() => void)[] = []
 
   constructor(options: SyncOptions) {
     this.#options = options
@@ -109,8 +111,31 @@ export class ConfluoSync {
     return this.#access === 'write'
   }
 
+  /** How many edits the server has not confirmed, with those that are still being made. */
   get unsaved(): number {
-    return this.#saves.unsaved
+    return this.#saves.unsaved + this.#editsUnderWay
+  }
+
+  /**
+   * Tells of an edit that is seen here and not yet in the document, as of an image that is being made smaller. Nothing
+   * counts as saved until what this gives is called.
+   */
+  beginEdit(): () => void {
+    this.#editsUnderWay++
+    this.#update()
+    let isUnderWay = true
+    return () => {
+      if (!isUnderWay) return
+      isUnderWay = false
+      this.#editsUnderWay--
+      this.#update()
+      if (this.#editsUnderWay === 0) for (const run of this.#onWritten.splice(0)) run()
+    }
+  }
+
+  /** Resolves when all edits that were begun are in the document: not before may it be closed. */
+  async written(): Promise<void> {
+    if (this.#editsUnderWay > 0) await new Promise<void>((resolve) => this.#onWritten.push(resolve))
   }
 
   subscribe(listener: () => void): () => void {
@@ -353,7 +378,7 @@ export class ConfluoSync {
   }
 
   #read(): SyncStatus {
-    const { unsaved } = this.#saves
+    const { unsaved } = this
     if (this.#stop !== null) return { kind: 'stopped', unsaved, ...this.#stop }
     if (!this.#isConnected) {
       if (!this.#hasNetwork) return { kind: 'offline', unsaved }
@@ -362,7 +387,7 @@ export class ConfluoSync {
     }
     if (!this.provider.synced) return { kind: 'connecting', unsaved }
     if (this.#access === 'read') return { kind: 'read-only', refused: this.#hasRefusedEdits }
-    if (this.#saves.isConfirmed) return { kind: 'saved' }
+    if (this.#saves.isConfirmed && this.#editsUnderWay === 0) return { kind: 'saved' }
     return this.#saves.isSupported && unsaved > 0 ? { kind: 'saving', unsaved } : { kind: 'live' }
   }
 }

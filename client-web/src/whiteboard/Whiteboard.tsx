@@ -7,9 +7,11 @@ import type {
 } from '@excalidraw/excalidraw/types'
 import { type ReactElement, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import type { Awareness } from 'y-protocols/awareness'
+import { describeImageProblem } from '../model/image-limits.ts'
 import type { BoardPointer, BoardView } from '../model/presence.ts'
 import type { Space, StoredFile } from '../model/space.ts'
 import { paced } from '../parts/paced.ts'
+import { say } from '../parts/toasts.tsx'
 import '@excalidraw/excalidraw/index.css'
 import { BoardBinding, type Scene } from './binding.ts'
 import { type BoardApi, boardApi } from './board-api.ts'
@@ -31,6 +33,8 @@ interface WhiteboardProps {
   library: { load: () => unknown[] | null; save: (items: readonly unknown[]) => void }
   /** Makes an image small enough for the document; null when it was refused (and the person told why). */
   storeFile: (file: StoredFile) => Promise<StoredFile | null>
+  /** Told of what is drawn and not yet in the document; gives what ends that. */
+  beginEdit: () => () => void
   onPointer: (pointer: BoardPointer) => void
   onSelection: (ids: string[]) => void
   onView: (view: BoardView) => void
@@ -59,7 +63,7 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
 
   useEffect(() => {
     if (api === null || !isReady) return
-    const current = new BoardBinding(space, sceneOf(api), browserSchedule)
+    const current = new BoardBinding(space, sceneOf(api), browserSchedule, latest.current.beginEdit)
     current.readOnly = !latest.current.isEditable
     binding.current = current
     const board = boardApi(api, current)
@@ -67,8 +71,15 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
     const stopFraming = frameContent(space, current, board)
     const stopPeers = showPeers(awareness, (collaborators) => api.updateScene({ collaborators }))
     const write = (): void => current.writeNow()
+    const onUnload = (event: Event): void => {
+      write()
+      // An image is not yet what the document keeps, and this tab is all that has it.
+      if (current.isWaiting) event.preventDefault()
+    }
+    window.addEventListener('beforeunload', onUnload)
     window.addEventListener('pagehide', write)
     return () => {
+      window.removeEventListener('beforeunload', onUnload)
       window.removeEventListener('pagehide', write)
       stopPeers()
       stopFraming()
@@ -87,12 +98,6 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
     if (binding.current !== null) binding.current.readOnly = !isEditable
   }, [isEditable])
 
-  const keepFile = useCallback(async (file: BinaryFileData): Promise<void> => {
-    const { id, mimeType, dataURL, created } = file
-    const stored = await latest.current.storeFile({ mimeType, dataURL, created })
-    if (stored !== null) binding.current?.addFile(id, stored)
-  }, [])
-
   const onChange = useCallback(
     (elements: readonly object[], state: AppState, files: Record<string, BinaryFileData>): void => {
       // It reports changes only when it has finished loading.
@@ -104,7 +109,7 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
         const file = files[id]
         if (file === undefined || current.files.has(id)) continue
         current.files.add(id)
-        if (!space.files.has(id)) void keepFile(file)
+        if (!space.files.has(id)) void binding.current.keepFile(id, stored(file, latest.current.storeFile))
       }
       const selection = Object.keys(state.selectedElementIds)
       const selectionKey = selection.join(' ')
@@ -120,7 +125,7 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
         requestAnimationFrame(() => root.current && nameControls(root.current))
       }
     },
-    [space, keepFile],
+    [space],
   )
 
   return (
@@ -162,6 +167,19 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
   )
 }
 
+/** The file as the document keeps it; null when it was refused, which the person has been told. */
+async function stored(
+  { mimeType, dataURL, created }: BinaryFileData,
+  storeFile: WhiteboardProps['storeFile'],
+): Promise<StoredFile | null> {
+  try {
+    return await storeFile({ mimeType, dataURL, created })
+  } catch {
+    say(describeImageProblem({ kind: 'unreadable' }), 'problem')
+    return null
+  }
+}
+
 /** Shows the whole drawing once: at once when it is here, or when it first arrives from others. */
 function frameContent(space: Space, binding: BoardBinding, board: BoardApi): () => void {
   if (space.board.size > 0) {
@@ -199,6 +217,7 @@ function sceneOf(api: ExcalidrawImperativeAPI): Scene {
       }),
     isHeld: (id) => heldIds(api.getAppState()).includes(id),
     addFiles: (files) => api.addFiles(files as unknown as BinaryFileData[]),
+    hasFile: (id) => api.getFiles()[id] !== undefined,
   }
 }
 

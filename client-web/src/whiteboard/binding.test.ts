@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
-import { Space } from '../model/space.ts'
+import { Space, type StoredFile } from '../model/space.ts'
 import { Board, carry, settle } from './board.fixture.ts'
 
 test('what is drawn on one board is seen on the other', () => {
@@ -198,4 +198,102 @@ test('entries and files that other programs broke are left out', () => {
   const board = new Board(space)
   expect(board.shapes).toEqual([])
   expect(board.files).toEqual(['good'])
+})
+
+/** A file of the board that the test gives when it likes, or refuses. */
+function preparing(board: Board, id: string) {
+  let settle: (file: StoredFile | null) => void = () => {}
+  board.files.push(id)
+  const done = board.binding.keepFile(
+    id,
+    new Promise((resolve) => {
+      settle = resolve
+    }),
+  )
+  return {
+    give(file: StoredFile | null): Promise<void> {
+      settle(file)
+      return done
+    },
+  }
+}
+
+const picture: StoredFile = { mimeType: 'image/png', dataURL: 'data:image/png;base64,AA==', created: 1 }
+
+test('an image is in the document with its file and not before, and counts as an edit until then', async () => {
+  const [one, other] = [new Board(), new Board()]
+  one.draw('photo', { type: 'image', fileId: null })
+  settle(one, other)
+  const file = preparing(one, 'sky')
+  one.change('photo', { fileId: 'sky' })
+  settle(one, other)
+  expect(other.space.board.size).toBe(0)
+  expect(one.editsUnderWay).toBe(1)
+  await file.give(picture)
+  expect(one.editsUnderWay).toBe(0)
+  settle(one, other)
+  expect(other.shape('photo')).toMatchObject({ fileId: 'sky' })
+  expect(other.files).toEqual(['sky'])
+})
+
+test('an image that is not ready when its board goes is kept all the same', async () => {
+  const board = new Board()
+  const file = preparing(board, 'sky')
+  board.draw('photo', { type: 'image', fileId: 'sky' })
+  board.binding.destroy()
+  expect(board.space.board.size).toBe(0)
+  expect(board.editsUnderWay).toBe(1)
+  await file.give(picture)
+  expect([...board.space.files.keys(), ...board.space.board.keys()]).toEqual(['sky', 'photo'])
+  expect(board.editsUnderWay).toBe(0)
+})
+
+test('an image that was never begun is not waited for when its board goes', () => {
+  const board = new Board()
+  board.draw('photo', { type: 'image', fileId: null })
+  board.schedule.pass()
+  expect(board.binding.isWaiting).toBe(true)
+  board.binding.destroy()
+  expect(board.binding.isWaiting).toBe(false)
+})
+
+test('an image that was refused is taken off the board, every time', async () => {
+  const board = new Board()
+  const file = preparing(board, 'huge')
+  board.draw('photo', { type: 'image', fileId: 'huge' })
+  await file.give(null)
+  board.schedule.pass()
+  expect(board.shape('photo').isDeleted).toBe(true)
+  board.draw('again', { type: 'image', fileId: 'huge' })
+  board.schedule.pass()
+  board.schedule.pass()
+  expect(board.shape('again').isDeleted).toBe(true)
+  expect(board.space.board.size).toBe(0)
+  expect(board.editsUnderWay).toBe(0)
+})
+
+test('an image whose file somebody else brings first is written with that', () => {
+  const [one, other] = [new Board(), new Board()]
+  one.files.push('sky')
+  one.draw('photo', { type: 'image', fileId: 'sky' })
+  one.schedule.pass()
+  expect(one.space.board.size).toBe(0)
+  other.space.files.set('sky', picture)
+  settle(one, other)
+  expect(other.shape('photo')).toMatchObject({ fileId: 'sky' })
+})
+
+test('a stroke that waits to be written counts as an edit', () => {
+  const board = new Board()
+  board.draw('a')
+  expect(board.editsUnderWay).toBe(1)
+  board.schedule.pass()
+  expect(board.editsUnderWay).toBe(0)
+})
+
+test('what was drawn before a board becomes a reader’s is written', () => {
+  const board = new Board()
+  board.draw('a')
+  board.binding.readOnly = true
+  expect([...board.space.board.keys()]).toEqual(['a'])
 })

@@ -28,12 +28,17 @@ export class Board implements Scene {
   readonly schedule = new ManualSchedule()
   readonly binding: BoardBinding
   readonly files: string[] = []
+  /** How many edits the binding says are under way. */
+  editsUnderWay = 0
   held: string | null = null
   shapes: Shape[] = []
 
   constructor(space: Space = new Space()) {
     this.space = space
-    this.binding = new BoardBinding(space, this, this.schedule)
+    this.binding = new BoardBinding(space, this, this.schedule, () => {
+      this.editsUnderWay++
+      return () => this.editsUnderWay--
+    })
   }
   elements(): readonly Shape[] {
     return this.shapes
@@ -47,6 +52,9 @@ export class Board implements Scene {
   }
   addFiles(files: readonly { id: string }[]): void {
     this.files.push(...files.map((file) => file.id))
+  }
+  hasFile(id: string): boolean {
+    return this.files.includes(id)
   }
   draw(id: string, more: object = {}): void {
     this.shapes = [...this.shapes, rectangle(id, more)]

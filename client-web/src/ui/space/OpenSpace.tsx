@@ -63,6 +63,7 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
     },
     [awareness],
   )
+  const beginEdit = useCallback(() => sync.beginEdit(), [sync])
   const follow = useFollow(awareness, peers, board, (pane) => {
     if (view !== 'both' && view !== pane) show(pane)
   })
@@ -126,6 +127,7 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
             theme={theme.shown}
             library={library}
             storeFile={storeBoardFile}
+            beginEdit={beginEdit}
             {...presence}
             onBoard={setBoard}
           />

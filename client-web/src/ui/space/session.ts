@@ -58,8 +58,10 @@ export async function openSession(name: SpaceName, signal: AbortSignal): Promise
     window.removeEventListener('offline', onNetwork)
     document.removeEventListener('visibilitychange', onVisible)
     awareness.destroy()
-    sync.destroy()
-    void localCopy?.close()
+    void sync.written().then(() => {
+      sync.destroy()
+      void localCopy?.close()
+    })
   })
   sync.connect()
   session = { name, space, awareness, sync, localCopy }
