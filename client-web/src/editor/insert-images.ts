@@ -2,6 +2,8 @@ import { type Editor, Extension } from '@tiptap/core'
 import type { Node } from '@tiptap/pm/model'
 import { NodeSelection, Plugin, TextSelection, type Transaction } from '@tiptap/pm/state'
 import { insertPoint } from '@tiptap/pm/transform'
+import { describeImageProblem } from '../model/image-limits.ts'
+import { say } from '../parts/toasts.tsx'
 
 /** Turns a file into a data URL for the document, or null when it was refused (and the person told why). */
 export type StoreImage = (file: File) => Promise<string | null>
@@ -55,18 +57,25 @@ export async function insertImages(
     if (place !== null) place = utils.getUpdatedPosition(place, transaction).position
   }
   editor.on('transaction', follow)
-  for (const file of files) {
-    const src = await storeImage(file)
-    const type = editor.schema.nodes.image
-    if (src === null || type === undefined || editor.isDestroyed) continue
-    const node = type.create({ src, alt: file.name.replace(/\.[a-z0-9]+$/i, '') })
-    if (place === null) {
-      const { tr } = editor.state
-      putCaretAfter(tr.replaceSelectionWith(node))
-      editor.view.dispatch(tr.scrollIntoView())
-    } else place = utils.createMappablePosition(insertAt(editor, place.position, node))
+  try {
+    for (const file of files) {
+      const src = await storeImage(file).catch(() => {
+        say(describeImageProblem({ kind: 'unreadable' }), 'problem')
+        return null
+      })
+      const type = editor.schema.nodes.image
+      if (editor.isDestroyed) return
+      if (src === null || type === undefined) continue
+      const node = type.create({ src, alt: file.name.replace(/\.[a-z0-9]+$/i, '') })
+      if (place === null) {
+        const { tr } = editor.state
+        putCaretAfter(tr.replaceSelectionWith(node))
+        editor.view.dispatch(tr.scrollIntoView())
+      } else place = utils.createMappablePosition(insertAt(editor, place.position, node))
+    }
+  } finally {
+    editor.off('transaction', follow)
   }
-  editor.off('transaction', follow)
 }
 
 /** Gives the position behind what is inserted. */
