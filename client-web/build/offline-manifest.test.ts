@@ -35,7 +35,8 @@ async function builtWorker(page: string, boot: string): Promise<string> {
   }
 }
 
-test('a worker is another one when a file has changed whose name stays', async () => {
+// Four builds.
+test('a worker is another one when a file has changed whose name stays', { timeout: 60_000 }, async () => {
   const worker = await builtWorker('<p>page</p>', 'boot()')
   expect(worker).toContain('/boot.js')
   expect(worker).not.toContain('__CONFLUO')

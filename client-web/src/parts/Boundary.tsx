@@ -1,28 +1,30 @@
 import { Component, type ReactNode } from 'react'
+import { MissingPart } from './missing-part.ts'
 
 interface BoundaryProps {
   children: ReactNode
 }
 
-/**
- * What fails inside of it leaves the rest of the window standing. Mostly that is a part of the app that is loaded when
- * it is first needed, and that a newer server does not have any more.
- */
-export class Boundary extends Component<BoundaryProps, { hasFailed: boolean }> {
-  override state = { hasFailed: false }
+interface BoundaryState {
+  /** What to tell, once something has failed. */
+  failure: string | null
+}
 
-  static getDerivedStateFromError(): { hasFailed: boolean } {
-    return { hasFailed: true }
+/** What fails inside of it leaves the rest of the window standing. */
+export class Boundary extends Component<BoundaryProps, BoundaryState> {
+  override state: BoundaryState = { failure: null }
+
+  static getDerivedStateFromError(error: unknown): BoundaryState {
+    if (error instanceof MissingPart) return { failure: error.message }
+    return { failure: 'Something in this part of the app has failed. Reload to start it again.' }
   }
 
   override render(): ReactNode {
-    if (!this.state.hasFailed) return this.props.children
+    const { failure } = this.state
+    if (failure === null) return this.props.children
     return (
       <div className="failed" role="alert">
-        <p>
-          <strong>This part of the app could not be loaded.</strong> Reload to get the new version, when the
-          server can be reached.
-        </p>
+        <p>{failure}</p>
         <button type="button" className="button primary" onClick={() => window.location.reload()}>
           Reload
         </button>

@@ -12,13 +12,12 @@ import {
 } from '../../local/settings.ts'
 import type { Pane, Person } from '../../model/presence.ts'
 import { Boundary } from '../../parts/Boundary.tsx'
+import { loadPart, loadPartOrSay } from '../../parts/missing-part.ts'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
 import { useTheme } from '../theme.ts'
 import { Header } from './Header.tsx'
 import { setPresence, useCanWrite, useIdle, useMediaQuery, usePeers, useText } from './hooks.ts'
 import { Notices } from './Notices.tsx'
-import { ProfileDialog } from './ProfileDialog.tsx'
-import { ShortcutsDialog } from './ShortcutsDialog.tsx'
 import { Split } from './Split.tsx'
 import type { SpaceSession } from './session.ts'
 import { storeBoardFile, storePageImage } from './store-images.ts'
@@ -26,12 +25,19 @@ import { useFollow } from './use-follow.ts'
 import { useNotice } from './use-notice.ts'
 import { useShortcuts } from './use-shortcuts.ts'
 
-const loadEditor = () => import('../../editor/PageEditor.tsx')
+const loadEditor = () => loadPart(() => import('../../editor/PageEditor.tsx'))
 const PageEditor = lazy(loadEditor)
 // The page comes first: the whiteboard's chunk is asked for when the page's has arrived.
-const Whiteboard = lazy(() => loadEditor().then(() => import('../../whiteboard/Whiteboard.tsx')))
+const Whiteboard = lazy(() =>
+  loadEditor().then(() => loadPart(() => import('../../whiteboard/Whiteboard.tsx'))),
+)
+
+const loadDialogs = () => import('./dialogs.ts')
 
 const PHONE = '(max-width: 719px)'
+type Dialogs = Awaited<ReturnType<typeof loadDialogs>>
+type DialogKind = 'profile' | 'shortcuts'
+
 const library = { load: loadLibrary, save: saveLibrary }
 
 /** A space on the screen: header, page and whiteboard. */
@@ -43,7 +49,7 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
   const [person, setPerson] = useState<Person>(loadPerson)
   const [editor, setEditor] = useState<Editor | null>(null)
   const [board, setBoard] = useState<BoardApi | null>(null)
-  const [dialog, setDialog] = useState<'profile' | 'shortcuts' | null>(null)
+  const [dialog, setDialog] = useState<{ kind: DialogKind; parts: Dialogs } | null>(null)
   const canWrite = useCanWrite(sync)
   const title = useText(space.title)
   const peers = usePeers(awareness)
@@ -68,7 +74,11 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
     if (view !== 'both' && view !== pane) show(pane)
   })
   useIdle(awareness)
-  useShortcuts({ show, openShortcuts: () => setDialog('shortcuts') })
+  const open = async (kind: DialogKind): Promise<void> => {
+    const parts = await loadPartOrSay(loadDialogs)
+    if (parts !== null) setDialog({ kind, parts })
+  }
+  useShortcuts({ show, openShortcuts: () => void open('shortcuts') })
 
   useEffect(() => {
     document.title = title === '' ? `${name} · Confluo` : `${title} · Confluo`
@@ -152,8 +162,8 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
         onExplain={bringBack}
         onShow={show}
         onFollow={follow.toggle}
-        onProfile={() => setDialog('profile')}
-        onShortcuts={() => setDialog('shortcuts')}
+        onProfile={() => void open('profile')}
+        onShortcuts={() => void open('shortcuts')}
       />
       <main className="space-main">
         <Split view={view} page={page} board={whiteboard} />
@@ -166,8 +176,8 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
           </p>
         </div>
       )}
-      {dialog === 'profile' && (
-        <ProfileDialog
+      {dialog?.kind === 'profile' && (
+        <dialog.parts.ProfileDialog
           person={person}
           onClose={() => setDialog(null)}
           onChange={(next) => {
@@ -176,7 +186,7 @@ export function OpenSpace({ session }: { session: SpaceSession }): ReactElement 
           }}
         />
       )}
-      {dialog === 'shortcuts' && <ShortcutsDialog onClose={() => setDialog(null)} />}
+      {dialog?.kind === 'shortcuts' && <dialog.parts.ShortcutsDialog onClose={() => setDialog(null)} />}
     </div>
   )
 }

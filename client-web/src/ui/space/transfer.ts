@@ -1,8 +1,11 @@
 import type { Editor } from '@tiptap/core'
 import * as Y from 'yjs'
+import { loadPartOrSay } from '../../parts/missing-part.ts'
 import { say } from '../../parts/toasts.tsx'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
 import type { SpaceSession } from './session.ts'
+
+const loadTransfer = () => import('../../editor/transfer.ts')
 
 /** The whole space as one Yjs update: what any Yjs program can apply. */
 export function downloadSpace({ name, space }: SpaceSession): void {
@@ -15,7 +18,7 @@ export async function downloadPage(
   { name, space }: SpaceSession,
   format: 'md' | 'html' | 'json',
 ): Promise<void> {
-  const transfer = await loadTransfer()
+  const transfer = await loadPartOrSay(loadTransfer)
   if (transfer === null) return
   download(transfer.exportPage(editor, format, space.title.toString() || name), `${name}.${format}`)
 }
@@ -56,7 +59,7 @@ export async function importFile(
       await board.importExcalidraw(file)
     } else {
       if (editor === null) return say('Open the page first, then import the text.')
-      const transfer = await loadTransfer()
+      const transfer = await loadPartOrSay(loadTransfer)
       if (transfer === null) return
       transfer.importPage(editor, await file.text(), extension)
     }
@@ -67,14 +70,6 @@ export async function importFile(
       'problem',
     )
   }
-}
-
-/** Null when it could not be had, which the person has been told. */
-function loadTransfer() {
-  return import('../../editor/transfer.ts').catch(() => {
-    say('This part of the app could not be loaded. Reload to get the new version, then try again.', 'problem')
-    return null
-  })
 }
 
 function download(blob: Blob, fileName: string): void {
