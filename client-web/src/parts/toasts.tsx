@@ -1,4 +1,5 @@
 import { type ReactElement, useSyncExternalStore } from 'react'
+import { Icon } from './Icon.tsx'
 
 export interface Toast {
   id: number
@@ -7,15 +8,17 @@ export interface Toast {
 }
 
 const SHOWN_MS = 6000
+/** More problems than these would cover what they are about. */
+const MOST_SHOWN = 4
 const listeners = new Set<() => void>()
 let toasts: readonly Toast[] = []
 let lastId = 0
 
-/** Says something for a few seconds, to the eye and to a screen reader. */
+/** Says something to the eye and to a screen reader: for a few seconds, or a problem until it is put away. */
 export function say(text: string, tone: Toast['tone'] = 'plain'): void {
   const toast = { id: ++lastId, text, tone }
-  publish([...toasts.filter((shown) => shown.text !== text), toast])
-  setTimeout(() => publish(toasts.filter((shown) => shown.id !== toast.id)), SHOWN_MS)
+  publish([...toasts.filter((shown) => shown.text !== text), toast].slice(-MOST_SHOWN))
+  if (tone === 'plain') setTimeout(() => putAway(toast), SHOWN_MS)
 }
 
 export function Toasts(): ReactElement {
@@ -25,10 +28,19 @@ export function Toasts(): ReactElement {
       {shown.map((toast) => (
         <p key={toast.id} className={toast.tone}>
           {toast.text}
+          {toast.tone === 'problem' && (
+            <button type="button" aria-label="Dismiss" onClick={() => putAway(toast)}>
+              <Icon name="close" size={16} />
+            </button>
+          )}
         </p>
       ))}
     </div>
   )
+}
+
+function putAway(toast: Toast): void {
+  publish(toasts.filter((shown) => shown.id !== toast.id))
 }
 
 function publish(next: readonly Toast[]): void {

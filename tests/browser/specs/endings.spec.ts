@@ -61,7 +61,7 @@ test('what the server said can be put away, and asked for again', async ({ netwo
   await expect(ada.page.getByRole('alert')).toBeVisible()
   await ada.page.getByRole('button', { name: 'Dismiss' }).click()
   await expect(ada.page.getByRole('alert')).toHaveCount(0)
-  await ada.status.getByRole('button', { name: 'why' }).click()
+  await ada.status.getByRole('button', { name: 'Say why' }).click()
   network.closeWith(null)
   await ada.page.getByRole('alert').getByRole('button', { name: 'Try again' }).click()
   await ada.isLive()

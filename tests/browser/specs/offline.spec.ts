@@ -65,7 +65,7 @@ test('with the network cut, both go on, and everything merges when it is mended'
 
   network.mend()
   for (const person of [ada, ben]) {
-    const now = person.page.getByRole('button', { name: 'now', exact: true })
+    const now = person.page.getByRole('button', { name: 'Reconnect now' })
     await now.click({ timeout: 5_000 }).catch(() => {
       // It came back by itself in the meantime.
     })

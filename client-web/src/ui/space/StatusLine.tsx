@@ -16,20 +16,32 @@ interface StatusLineProps {
 export function StatusLine({ sync, keepsCopy, onExplain }: StatusLineProps): ReactElement {
   const status = useCalmStatus(useSyncStatus(sync))
   const now = useNow(status.kind === 'reconnecting')
+  const [isMeaningShown, setMeaningShown] = useState(false)
   const words = statusWords(status, now)
   const kept = words.kept === null ? null : whereKept(words.kept, keepsCopy)
+  const meaning = explain(status, keepsCopy)
   return (
-    <div className={`status ${words.tone}`} data-status={status.kind} title={explain(status, keepsCopy)}>
-      <span className="status-dot" aria-hidden="true" />
-      <span className="status-text">{words.text}</span>
-      {kept !== null && <span className="status-kept">{kept}</span>}
+    <div className={`status ${words.tone}`} data-status={status.kind} title={meaning}>
+      <button type="button" className="status-says" popoverTarget="status-meaning">
+        <span className="status-dot" aria-hidden="true" />
+        <span className="status-text">{words.text}</span>
+        {kept !== null && <span className="status-kept">{kept}</span>}
+      </button>
+      <p
+        id="status-meaning"
+        className="status-meaning"
+        popover="auto"
+        onBeforeToggle={(event) => setMeaningShown(event.newState === 'open')}
+      >
+        {isMeaningShown && meaning}
+      </p>
       {status.kind === 'reconnecting' && (
-        <button type="button" className="link" onClick={() => sync.reconnectNow()}>
+        <button type="button" className="link" aria-label="Reconnect now" onClick={() => sync.reconnectNow()}>
           now
         </button>
       )}
       {onExplain !== null && (
-        <button type="button" className="link" onClick={onExplain}>
+        <button type="button" className="link" aria-label="Say why" onClick={onExplain}>
           why
         </button>
       )}
