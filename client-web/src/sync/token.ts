@@ -38,8 +38,8 @@ export function isExpired(token: string, nowMs: number): boolean {
   return endsAt !== null && endsAt <= nowMs
 }
 
-/** Milliseconds since the epoch. */
-function readExpiry(token: string): number | null {
+/** Milliseconds since the epoch; null for a token that does not say. */
+export function readExpiry(token: string): number | null {
   const payload = token.split('.')[1]
   if (payload === undefined) return null
   try {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { addressElsewhere } from './navigation.ts'
 
-const here = { origin: 'https://here.example', protocol: 'https:' }
+const here = new URL('https://here.example')
 
 test.each([
   ['quiet-delta-4f7kq', null],
@@ -19,4 +19,20 @@ test.each([
   ['javascript:alert(1)//https://other.example/s/plan', null],
 ])('%s leads elsewhere: %s', (typed, address) => {
   expect(addressElsewhere(typed, here)).toBe(address)
+})
+
+test.each([
+  ['other.example/s/plan', 'https://other.example/s/plan'],
+  ['10.example.com/s/plan', 'https://10.example.com/s/plan'],
+  ['172.32.0.1/s/plan', 'https://172.32.0.1/s/plan'],
+  ['here.example:8787/s/plan', null],
+  ['localhost:8787/s/plan', 'http://localhost:8787/s/plan'],
+  ['printer:8787/s/plan', 'http://printer:8787/s/plan'],
+  ['desk.local/s/plan', 'http://desk.local/s/plan'],
+  ['127.0.0.1:8787/s/plan', 'http://127.0.0.1:8787/s/plan'],
+  ['192.168.0.7:8787/s/plan', 'http://192.168.0.7:8787/s/plan'],
+  ['172.20.0.1/s/plan', 'http://172.20.0.1/s/plan'],
+  ['http://other.example/s/plan', 'http://other.example/s/plan'],
+])('from a page over http, %s leads to %s', (typed, address) => {
+  expect(addressElsewhere(typed, new URL('http://here.example:8787'))).toBe(address)
 })

@@ -89,6 +89,21 @@ test('a read-only link shows everything and cannot edit; another link can', asyn
   await expect(ada.text).toContainText('and now to write')
 })
 
+test('an older link that Back brings again does not replace the key that is in use', async ({ arrive }) => {
+  endpoint.refuses = true
+  const space = newSpace()
+  const [soon, late] = [mintToken(600, 'read'), mintToken(1200)]
+  const ada = await arrive('Ada')
+  await ada.open(linkTo(space, soon))
+  await expect(ada.status).toContainText('Read-only')
+  await ada.page.goto(linkTo(space, late))
+  await ada.isSaved()
+  await ada.page.goBack()
+  await expect.poll(() => ada.page.url()).toBe(linkTo(space, late))
+  await ada.writeLine('still allowed')
+  await ada.isSaved()
+})
+
 test('a link that is pasted on the home page keeps its token', async ({ arrive }) => {
   endpoint.refuses = true
   const ada = await arrive('Ada')

@@ -3,7 +3,7 @@ import { forgetSpace, loadRecents, type RecentSpace } from '../../local/settings
 import { parseSpaceName, randomSpaceName, type SpaceName } from '../../model/space-name.ts'
 import { Icon } from '../../parts/Icon.tsx'
 import { Wordmark } from '../../parts/Logo.tsx'
-import { addressElsewhere, fragmentOf, navigate, spacePath } from '../navigation.ts'
+import { addressElsewhere, followLink, fragmentOf, navigate, spacePath } from '../navigation.ts'
 import { Confluence } from './Confluence.tsx'
 import '../../styles/home.css'
 
@@ -90,17 +90,9 @@ function Recent({
   recent: RecentSpace
   onForget: (name: SpaceName) => void
 }): ReactElement {
-  const path = spacePath(recent.name)
   return (
     <li>
-      <a
-        href={path}
-        onClick={(event) => {
-          if (event.metaKey || event.ctrlKey || event.shiftKey) return
-          event.preventDefault()
-          navigate(path)
-        }}
-      >
+      <a href={spacePath(recent.name)} onClick={followLink}>
         <span className="recent-title">{recent.title || recent.name}</span>
         <span className="recent-name">{recent.title ? recent.name : 'untitled'}</span>
         <time dateTime={new Date(recent.openedAt).toISOString()}>{ago(recent.openedAt)}</time>

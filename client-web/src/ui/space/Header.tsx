@@ -8,7 +8,7 @@ import { keyNames } from '../../parts/key-names.ts'
 import { Mark } from '../../parts/Logo.tsx'
 import { Menu, type MenuSection } from '../../parts/Menu.tsx'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
-import { navigate } from '../navigation.ts'
+import { followLink } from '../navigation.ts'
 import { Avatars } from './Avatars.tsx'
 import { useText } from './hooks.ts'
 import { StatusLine } from './StatusLine.tsx'
@@ -47,16 +47,7 @@ export function Header(props: HeaderProps): ReactElement {
   const filePicker = useRef<HTMLInputElement>(null)
   return (
     <header className="space-header">
-      <a
-        className="home-link"
-        href="/"
-        aria-label="Confluo, all spaces"
-        onClick={(event) => {
-          if (event.metaKey || event.ctrlKey || event.shiftKey) return
-          event.preventDefault()
-          navigate('/')
-        }}
-      >
+      <a className="home-link" href="/" aria-label="Confluo, all spaces" onClick={followLink}>
         <Mark />
       </a>
       <Title session={session} canWrite={canWrite} />
