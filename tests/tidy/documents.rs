@@ -40,7 +40,11 @@ fn links_between_documents_lead_somewhere() {
 
 /// The anchors of a document's headings, as GitHub makes them.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
-    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let mut is_code = false;
+    let headings = text.lines().filter(move |line| {
+        is_code ^= line.trim_start().starts_with("```");
+        !is_code && line.starts_with('#')
+    });
     headings.map(|line| {
         let words = line.trim_start_matches('#').trim().to_lowercase();
         let kept = words.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));

@@ -1,4 +1,4 @@
-/** Tells of what changes often: never more often than its interval, and always of the last. */
+/** Tells of what changes often: no more often than its interval but for what is urgent, and always of the last. */
 export interface Paced<T> {
   /** An urgent value goes out at once, and what waited before it does not. */
   tell(value: T, isUrgent?: boolean): void
