@@ -86,6 +86,11 @@ impl Frame {
         self.wire.len()
     }
 
+    /// Whether the bytes are held by somebody else, too, who waits for a receiver for example.
+    pub fn is_shared(&self) -> bool {
+        !self.wire.is_unique()
+    }
+
     /// Never: a frame has a header.
     pub fn is_empty(&self) -> bool {
         false

@@ -207,8 +207,9 @@ impl Room {
         if !gathered.updates.is_empty() {
             match self.document.apply(&gathered.updates, gathered.repeats) {
                 Ok(applied) => {
-                    self.full_state.forget_question();
+                    self.full_state.age_question(applied.update.as_ref().map_or(0, |update| update.0.len()));
                     if applied.was_pruned {
+                        self.full_state.forget_question();
                         self.note_not_integrated(now, &gathered, effects);
                     }
                     committed = applied.update;

@@ -219,13 +219,20 @@ impl Document {
         encode_clocks(self.clocks.0.iter().map(|(&client, &clock)| (client, clock)))
     }
 
+    /// Of how many clients the document knows anything.
+    pub(crate) fn client_count(&self) -> usize {
+        self.clocks.0.len()
+    }
+
     /// [`Document::state_vector`] before it is encoded, with some clients set back to an earlier clock.
     pub(crate) fn clocks_at(&self, earlier: &[(ClientId, u32)]) -> Vec<(ClientId, u32)> {
-        let mut clocks = self.clocks.0.clone();
+        let mut clocks: Vec<_> = self.clocks.0.iter().map(|(&client, &clock)| (client, clock)).collect();
         for &(client, clock) in earlier {
-            clocks.entry(client).and_modify(|known| *known = clock.min(*known));
+            if let Ok(at) = clocks.binary_search_by_key(&client, |(client, _)| *client) {
+                clocks[at].1 = clock.min(clocks[at].1);
+            }
         }
-        clocks.into_iter().collect()
+        clocks
     }
 
     fn read_clocks(&mut self) {

@@ -6,6 +6,10 @@ use confluo_protocol::{Frame, Seq, StateVectorV1, UpdateV1};
 /// Updates after the cached state may grow to this many bytes, or to a quarter of the state, before it is encoded anew.
 const MIN_TAIL_BYTES: usize = 64 << 10;
 
+/// A server's step 1 longer than this is kept until a quarter as much was added: sessions that have not read theirs yet each keep
+/// the one that they were sent, and to write it takes long.
+const LARGE_QUESTION_BYTES: usize = 64 << 10;
+
 /// An update that holds nothing.
 pub(crate) const NOTHING: &[u8] = &[0, 0];
 
@@ -15,6 +19,8 @@ pub(crate) struct FullStateCache {
     state: Option<CachedState>,
     last_diff: Option<(Bytes, Frame)>,
     question: Option<Frame>,
+    /// What was added since the question was written.
+    question_lacks_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -76,12 +82,31 @@ impl FullStateCache {
     }
 
     /// The server's step 1: one frame for all who are asked between two changes. What asks for too much, because the clocks
-    /// have moved within a batch, does no harm.
+    /// have moved since, does no harm.
     pub(crate) fn question(&mut self, state_vector: impl FnOnce() -> StateVectorV1) -> Frame {
-        self.question.get_or_insert_with(|| Frame::step1(&state_vector())).clone()
+        let write = || {
+            self.question_lacks_bytes = 0;
+            Frame::step1(&state_vector())
+        };
+        self.question.get_or_insert_with(write).clone()
     }
 
-    /// The clocks have moved.
+    /// Whether the next [`FullStateCache::question`] is at hand.
+    pub(crate) fn has_question(&self) -> bool {
+        self.question.is_some()
+    }
+
+    /// The clocks have moved on, by so many bytes of content.
+    pub(crate) fn age_question(&mut self, bytes: usize) {
+        self.question_lacks_bytes += bytes;
+        let is_current =
+            |question: &Frame| question.len() > LARGE_QUESTION_BYTES && self.question_lacks_bytes <= question.len() / 4;
+        if !self.question.as_ref().is_some_and(is_current) {
+            self.question = None;
+        }
+    }
+
+    /// Some clocks have moved back: what it asks for may be too little.
     pub(crate) fn forget_question(&mut self) {
         self.question = None;
     }
@@ -101,7 +126,9 @@ impl FullStateCache {
 
     /// Forgets what nobody asked for since the last call, so that a quiet document is in memory once.
     pub(crate) fn age(&mut self) {
-        (self.last_diff, self.question) = (None, None);
+        self.last_diff = None;
+        // Of what waits for a reader nothing is gained by forgetting it, and the next one would be kept beside it.
+        self.question.take_if(|question| !question.is_shared());
         if let Some(state) = &mut self.state
             && !std::mem::replace(&mut state.was_used, false)
         {

@@ -10,6 +10,7 @@ use crate::{
     document::Broken,
     effects::{Effects, Outgoing},
     room::Room,
+    session::Lag,
 };
 
 /// What a client knows, by its state vector.
@@ -75,7 +76,10 @@ impl Room {
         // Without a lag it missed awareness only.
         if let Some(known) = session.lag.take() {
             effects.counts.resyncs += 1;
-            let frames = self.diff(&known).map(|frame| vec![frame]);
+            let frames = match known {
+                Lag::Since(known) => self.diff(&known).map(|frame| vec![frame]),
+                Lag::Unknown => self.full_state_frames(),
+            };
             self.catch_up(id, frames, effects);
         }
         if self.awareness.knows_somebody() {

@@ -3,7 +3,6 @@
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::Arc,
     time::Instant,
 };
 
@@ -22,7 +21,7 @@ use crate::{
     effects::{Effects, Joining, LineageClaim, Outgoing, RoomConfig, RoomInput},
     full_state::FullStateCache,
     presence::INTRODUCTION_TIME,
-    session::{Person, Session},
+    session::{Lag, Person, Session},
     stored::{RoomSnapshot, SinceSnapshot, StoredState},
 };
 
@@ -150,9 +149,10 @@ impl Room {
                 RoomInput::Overflowed(id) => {
                     if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.lag.is_none()) {
                         // The content that it missed was released last, and more may be in flight: back to before both.
-                        let known = known_before
-                            .get_or_insert_with(|| Arc::from(self.document.clocks_at(&self.starts.concat())));
-                        session.lag = Some(Arc::clone(known));
+                        let lag = known_before.get_or_insert_with(|| {
+                            Lag::of(self.document.client_count(), || self.document.clocks_at(&self.starts.concat()))
+                        });
+                        session.lag = Some(lag.clone());
                     }
                 }
                 RoomInput::CaughtUp(session) => self.waiting.push_back((session, Content::CaughtUp)),

@@ -14,6 +14,8 @@ use crate::awareness::Membership;
 
 /// How many save statuses wait for early content; a later one implies the earlier, so the oldest goes first.
 const MAX_WAITING_SAVE_STATUSES: usize = 64;
+/// How many clients' clocks are remembered of what a session knew: 16 bytes each, half of its queue.
+const MAX_LAG_CLIENTS: usize = 32 << 10;
 /// How many clients' clocks are remembered that early content waits for.
 const MAX_AWAITED_CLOCKS: usize = 1024;
 /// The first and the longest pause before content that refers to something unknown is asked for again.
@@ -44,6 +46,22 @@ enum Written {
     Something,
 }
 
+/// What a session knew when its queue overflowed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lag {
+    /// At least this much.
+    Since(Arc<[(ClientId, u32)]>),
+    /// Of more clients than are remembered: it is sent everything.
+    Unknown,
+}
+
+impl Lag {
+    /// Of a session that knew these clocks, of so many clients.
+    pub(crate) fn of(clients: usize, clocks: impl FnOnce() -> Vec<(ClientId, u32)>) -> Self {
+        if clients > MAX_LAG_CLIENTS { Self::Unknown } else { Self::Since(Arc::from(clocks())) }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) access: Access,
@@ -56,8 +74,8 @@ pub(crate) struct Session {
     /// Writes were refused since the last save status.
     pub(crate) has_refusals: bool,
     pub(crate) waiting_save_statuses: VecDeque<Bytes>,
-    /// What it knew when its queue overflowed.
-    pub(crate) lag: Option<Arc<[(ClientId, u32)]>>,
+    /// Its queue has overflowed, and what it missed is not sent yet.
+    pub(crate) lag: Option<Lag>,
     /// It is being closed; what it still sends is not taken.
     pub(crate) is_closing: bool,
 }

@@ -21,7 +21,7 @@ impl Room {
             let vectors = self.waiting.iter().filter(|(_, content)| matches!(content, Content::Step1(_)));
             entries_bytes += vectors.map(|(_, vector)| vector.len()).sum::<usize>();
         }
-        if entries_bytes > HEAVY_ENTRIES_BYTES {
+        if entries_bytes > HEAVY_ENTRIES_BYTES || self.may_write_long_question(inputs) {
             return true;
         }
         let document_bytes = self.document_bytes();
@@ -31,6 +31,15 @@ impl Room {
         document_bytes > HEAVY_DOCUMENT_BYTES
             && (self.waiting.iter().any(|(_, content)| takes_encoding(content))
                 || inputs.iter().any(|input| self.input_takes_encoding(input)))
+    }
+
+    /// Whether somebody may be asked for what the document lacks, and all of its many clients would be listed for that.
+    fn may_write_long_question(&self, inputs: &[RoomInput]) -> bool {
+        const MANY_CLIENTS: usize = 50_000;
+        let may_ask = |input: &RoomInput| matches!(input, RoomInput::Joined(_)) || update_bytes(input) > 0;
+        self.document.client_count() > MANY_CLIENTS
+            && !self.full_state.has_question()
+            && (!self.early_sessions.is_empty() || !self.waiting.is_empty() || inputs.iter().any(may_ask))
     }
 
     fn input_takes_encoding(&self, input: &RoomInput) -> bool {

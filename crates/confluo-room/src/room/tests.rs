@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use confluo_protocol::{Access, StateVectorV1, Writer, encode_state_vector, update::Clocks};
+use confluo_protocol::{
+    Access, StateVectorV1, Writer, encode_state_vector,
+    update::{Clocks, UpdateLimits, check_update},
+};
 
 use super::*;
 
@@ -43,11 +46,13 @@ fn room_of<const N: usize>(config: RoomConfig, writers: [SessionId; N]) -> (Room
     let (mut room, _) = Room::open(config, stored(LineageId([1; 16]))).expect("opens");
     let now = confluo_testkit::network::start_of_time();
     for session in writers {
-        let joining =
-            Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware };
-        room.handle(now, [RoomInput::Joined(joining)]);
+        room.handle(now, [RoomInput::Joined(joining(session))]);
     }
     (room, now)
+}
+
+fn joining(session: SessionId) -> Joining {
+    Joining { session, access: Access::Write, user: None, address: None, lineage: LineageClaim::Unaware }
 }
 
 fn room_of_two() -> (Room, Instant, [SessionId; 2]) {
@@ -71,8 +76,7 @@ fn sy15_a_document_lost_at_any_entry_is_loaded_again_and_never_served_empty() {
 #[test]
 fn sy15_the_culprit_of_a_batch_is_found_and_costs_only_its_sender() {
     let (mut room, now, [culprit, other]) = room_of_two();
-    let letter_of = |client: u8| UpdateV1(vec![1, 1, client, 0, 4, 1, 1, b'r', 1, b'b', 0].into());
-    let update = |session, client| RoomInput::Received(session, Message::Sync(SyncMessage::Update(letter_of(client))));
+    let update = |session, client| RoomInput::Received(session, Message::Sync(letter_of(client)));
     room.document.fails_next = true;
     let effects = room.handle(now, [update(culprit, 2), update(other, 3)]);
     assert!(effects.needs_rebuild && effects.close.is_empty() && effects.commit.is_none(), "nobody is blamed yet");
@@ -172,4 +176,69 @@ fn sy11_what_is_remembered_of_early_content_is_bounded() {
         let asked = effects.now.iter().any(|it| matches!(it, Outgoing::Question(to, _) if *to == waiting));
         assert!(asked, "it is asked again");
     }
+}
+
+/// A collected struct of each of so many clients.
+fn many_clients(clients: u64) -> SyncMessage {
+    let mut update = Writer::default();
+    update.write_var_uint(clients);
+    for client in 10..10 + clients {
+        update.write_raw(&[1]).write_var_uint(client).write_raw(&[0, 0, 1]);
+    }
+    update.write_raw(&[0]);
+    SyncMessage::Update(UpdateV1(update.finish()))
+}
+
+/// The letter of a client that has written nothing else.
+fn letter_of(client: u8) -> SyncMessage {
+    SyncMessage::Update(UpdateV1(vec![1, 1, client, 0, 4, 1, 1, b'r', 1, b'b', 0].into()))
+}
+
+/// What a session holds does not grow with the document's clients.
+#[test]
+fn sy7_a_slow_reader_is_sent_what_it_missed_and_everything_where_it_would_be_long_to_remember() {
+    for (clients, sections) in [(100, 2), (40_000, 40_003)] {
+        let (mut room, now, [writer, slow]) = room_of_two();
+        for edit in [many_clients(clients), letter_of(2), letter_of(3)] {
+            room.handle(now, [RoomInput::Received(writer, Message::Sync(edit))]);
+            room.handle(now, [RoomInput::Committed(room.head())]);
+        }
+        // It missed the last letter; the one before may have been in flight.
+        room.handle(now, [RoomInput::Overflowed(slow)]);
+        let effects = room.handle(now, [RoomInput::CaughtUp(slow)]);
+        let [Outgoing::CatchUp(_, frames)] = &effects.now[..] else { panic!("one step 2: {:?}", effects.now) };
+        let frame = frames.last().expect("a step 2").payload();
+        let [Message::Sync(SyncMessage::Step2(update))] = &Message::read_all(&frame).expect("it is read")[..] else {
+            panic!("a step 2")
+        };
+        let checked = check_update(update.clone(), &UpdateLimits::default()).expect("well formed");
+        assert_eq!(checked.clock_ranges().len(), sections);
+    }
+}
+
+/// Each session that has not read what it was asked keeps it in memory.
+#[test]
+fn sy2_a_long_question_is_shared_by_all_who_are_asked_while_little_is_added() {
+    let (mut room, now, [writer, other]) = room_of_two();
+    room.handle(now, [RoomInput::Received(writer, Message::Sync(many_clients(60_000)))]);
+    room.handle(now, [RoomInput::Committed(room.head())]);
+    let is_heavy = |room: &Room| room.is_heavy(&[RoomInput::Joined(joining(other))]);
+    assert!(is_heavy(&room), "it is long to write");
+    let ask = |room: &mut Room| {
+        let effects = room.handle(now, [RoomInput::Joined(joining(other))]);
+        let asked = effects.now.into_iter().find_map(|it| match it {
+            Outgoing::Question(_, frame) => Some(frame),
+            _ => None,
+        });
+        asked.expect("who joins is asked")
+    };
+    let first = ask(&mut room);
+    assert!(!is_heavy(&room), "it is at hand");
+    room.handle(now, [RoomInput::Received(writer, Message::Sync(letter_of(2)))]);
+    room.handle(now, [RoomInput::Committed(room.head())]);
+    room.age();
+    assert_eq!(ask(&mut room).as_ref().as_ptr(), first.as_ref().as_ptr());
+    drop(first);
+    room.age();
+    assert!(is_heavy(&room), "nobody waits for it any more");
 }
