@@ -158,21 +158,6 @@ fn sy10_many_clients_in_one_update() {
 }
 
 #[test]
-fn sy11_equal_remainders_have_equal_fingerprints() {
-    let fingerprint = |update: &UpdateV1, known: &[(ClientId, u32)]| {
-        let early = admit(update, &mut known.iter().copied().collect()).early;
-        early.expect("something is early").fingerprint
-    };
-    let whole = update(&[(1, 0, &[Text("ab"), Skip(3), Text("cd")])], &[]);
-    let rest = update(&[(1, 5, &[Text("c"), Text("d")])], &[]);
-    assert_eq!(fingerprint(&whole, &[]), fingerprint(&rest, &[(1, 2)]));
-    let more = update(&[(1, 5, &[Text("c"), Text("d"), Text("e")])], &[]);
-    assert_ne!(fingerprint(&rest, &[]), fingerprint(&more, &[]));
-    let deleted = update(&[], &[(1, &[(5, 2)])]);
-    assert_ne!(fingerprint(&rest, &[]), fingerprint(&deleted, &[]));
-}
-
-#[test]
 fn an_empty_update_brings_nothing() {
     let empty = update(&[], &[]);
     assert!(check_update(empty.clone(), &UpdateLimits::default()).expect("well formed").is_empty());

@@ -59,9 +59,7 @@ impl Room {
     pub(crate) fn note_not_integrated(&mut self, now: Instant, gathered: &Gathered, effects: &mut Effects) {
         for (id, range) in &gathered.ranges {
             if self.document.clocks().clock(range.client) < range.end {
-                let fingerprint = range.client ^ (u64::from(range.end) << 32);
-                let early = Early { waits_for: Vec::new(), held: Vec::new(), fingerprint };
-                self.note_early(now, *id, Some(early), false, effects);
+                self.note_early(now, *id, Some(Early::default()), false, effects);
             }
         }
     }

@@ -123,7 +123,8 @@ impl Session {
             return false;
         }
         let Some(content) = remainder else { return false };
-        if self.early.as_ref().is_some_and(|early| early.is_stuck) {
+        if let Some(early) = self.early.as_mut().filter(|early| early.is_stuck) {
+            early.wait_for_more(now, content);
             return false;
         }
         self.early = Some(EarlyContent { content, is_stuck: false, pause: FIRST_PAUSE, retry_at: now });
@@ -152,6 +153,27 @@ impl EarlyContent {
     /// The client has nothing to say to it before something changes.
     pub(crate) fn is_stuck(&self) -> bool {
         self.is_stuck
+    }
+
+    /// Its client has sent more that cannot be taken, and is asked for neither before something changes.
+    fn wait_for_more(&mut self, now: Instant, more: Early) {
+        let mut both = std::mem::take(&mut self.content);
+        let was_known = !both.waits_for.is_empty();
+        if was_known && !more.waits_for.is_empty() {
+            both.waits_for.extend(more.waits_for);
+            both.waits_for.sort_unstable();
+            // Of each client the lower clock: at that one, something may fit.
+            both.waits_for.dedup_by_key(|(client, _)| *client);
+        } else {
+            both.waits_for.clear();
+        }
+        both.held.extend(more.held);
+        both.held.sort_unstable();
+        both.held.dedup();
+        self.content = bounded(both);
+        if was_known && self.content.waits_for.is_empty() {
+            self.retry_at = now + self.pause;
+        }
     }
 
     /// When it is worth asking again, if nobody knows what it waits for.

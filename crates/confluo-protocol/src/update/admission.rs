@@ -55,16 +55,13 @@ pub struct Admission {
 
 /// The part of an update that builds on what the document does not have yet. It is not kept: whoever sent it, sends it
 /// again in answer to a sync step 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Early {
     /// Which client's clock must reach what before a next piece can be admitted: one entry per client, ascending.
     pub waits_for: Vec<(ClientId, u32)>,
     /// Of which clients something waits only because they are held ([`Clocks::is_held`]), until they are not or the document
     /// has it all the same: each is in `waits_for` too.
     pub held: Vec<ClientId>,
-    /// Equal for equal remainders, however their bytes are arranged. Asking again makes sense only when it changes, or
-    /// when a clock that is waited for moves.
-    pub fingerprint: u64,
 }
 
 /// How far one section of an update can be admitted.
@@ -103,7 +100,6 @@ impl CheckedUpdate {
                 if start < end {
                     structs.push(ClockRange { start, end, ..*run });
                 }
-                remainder.add(ClockRange { start: run.start.max(stop), ..*run }, Kind::Struct);
             }
             if let Some(stop) = reach.stop {
                 remainder.waits_for.push(stop.waits_for);
@@ -174,10 +170,9 @@ impl CheckedUpdate {
             if clipped.start < clipped.end {
                 kept.push(clipped);
             }
-            let early = ClockRange { start: range.start.max(known), ..*range };
-            if early.start < early.end {
-                remainder.waits_for.push((early.client, early.start + 1));
-                remainder.add(early, Kind::Delete);
+            let early = range.start.max(known);
+            if early < range.end {
+                remainder.waits_for.push((range.client, early + 1));
             }
         }
         Deletes::Clipped(join_ranges(kept))
@@ -285,39 +280,16 @@ impl<'a> KnownClock<'a> {
 struct Remainder {
     waits_for: Vec<(ClientId, u32)>,
     held: Vec<ClientId>,
-    fingerprint: u64,
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Struct = 1,
-    Delete = 2,
 }
 
 impl Remainder {
-    fn add(&mut self, range: ClockRange, kind: Kind) {
-        if range.start < range.end {
-            let clocks = u64::from(range.start) << 32 | u64::from(range.end);
-            // A sum, so that the order does not matter.
-            self.fingerprint = self.fingerprint.wrapping_add(mix(mix(range.client ^ (kind as u64) << 60) ^ clocks));
-        }
-    }
-
     fn into_early(self) -> Option<Early> {
-        let Self { mut waits_for, held, fingerprint } = self;
+        let Self { mut waits_for, held } = self;
         if waits_for.is_empty() {
             return None;
         }
         waits_for.sort_unstable();
         waits_for.dedup_by_key(|(client, _)| *client);
-        Some(Early { waits_for, held, fingerprint })
+        Some(Early { waits_for, held })
     }
-}
-
-/// The finaliser of splitmix64: every bit of the input changes half of the output.
-fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ value >> 31
 }

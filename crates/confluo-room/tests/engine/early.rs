@@ -107,6 +107,26 @@ fn sy11_a_client_that_lost_one_of_its_own_updates_neither_loops_nor_loses_its_la
 }
 
 #[test]
+fn sy11_what_becomes_early_while_something_is_stuck_is_asked_for_when_it_fits() {
+    let mut scene = Scene::with_sessions(2);
+    let stuck = early_text(7, 0, 3);
+    scene.send(1, [update(&stuck), step2(&stuck)]);
+    let (author, editor) = (Author::new(8), Author::new(9));
+    let typed = author.types("abc");
+    editor.reads(&[update(&typed)]);
+    scene.send(1, [update(&editor.types("!"))]);
+    scene.inbox(1);
+    scene.send(2, [update(&typed)]);
+    scene.settle();
+    let inbox = scene.inbox(1);
+    assert_eq!(inbox.iter().filter(|it| is_step1(it)).count(), 1, "what it builds on is there");
+    scene.send(1, answers(&inbox, &editor));
+    scene.settle();
+    assert_eq!(scene.server.content_on_disk(), editor.content());
+    scene.assert_nobody_closed();
+}
+
+#[test]
 fn sy8_the_part_before_the_gap_is_taken() {
     let mut scene = Scene::with_sessions(1);
     let author = Author::new(7);
