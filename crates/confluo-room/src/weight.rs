@@ -29,6 +29,7 @@ impl Room {
             return true;
         }
         document_bytes > HEAVY_DOCUMENT_BYTES
+            && self.takes_what_waits(inputs)
             && (self.waiting.iter().any(|(_, content)| takes_encoding(content))
                 || inputs.iter().any(|input| self.input_takes_encoding(input)))
     }
@@ -45,9 +46,11 @@ impl Room {
     fn input_takes_encoding(&self, input: &RoomInput) -> bool {
         match input {
             RoomInput::CaughtUp(_) | RoomInput::Received(_, Message::Sync(SyncMessage::Step1(_))) => true,
+            // A reader's: so it may be by these inputs, too, where it joins or its access is reduced.
             RoomInput::Received(id, Message::Sync(SyncMessage::Step2(_))) => {
-                self.sessions.get(id).is_some_and(|session| session.access == Access::Read)
+                self.sessions.get(id).is_none_or(|session| session.access == Access::Read)
             }
+            RoomInput::AccessChanged(_, access) => *access == Access::Read,
             _ => false,
         }
     }
@@ -121,8 +124,10 @@ fn entries_bytes(input: &RoomInput) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use bytes::Bytes;
-    use confluo_protocol::{LineageId, SessionId, StateVectorV1};
+    use confluo_protocol::{LineageId, SessionId, StateVectorV1, Writer};
 
     use super::*;
     use crate::{Joining, LineageClaim, RoomConfig};
@@ -141,30 +146,74 @@ mod tests {
         received(Message::Awareness(vec![1; bytes].into()))
     }
 
+    /// Of one client.
+    fn text_of(letters: usize) -> Message {
+        let mut update = Writer::default();
+        update.write_raw(&[1, 1, 1, 0, 4, 1, 1, b'r']).write_var_bytes(&vec![b'a'; letters]).write_raw(&[0]);
+        Message::Sync(SyncMessage::Update(UpdateV1(update.finish())))
+    }
+
+    fn joining(session: SessionId, access: Access) -> Joining {
+        Joining { session, access, user: None, address: None, lineage: LineageClaim::Unaware }
+    }
+
+    fn room_with_writer() -> (Room, Instant) {
+        let stored = StoredState::none(LineageId([1; 16]));
+        let (mut room, _) = Room::open(RoomConfig::default(), stored).expect("opens");
+        let now = confluo_testkit::network::start_of_time();
+        room.handle(now, [RoomInput::Joined(joining(SESSION, Access::Write))]);
+        (room, now)
+    }
+
     /// A vector or a message of presence is read entry by entry, and may be as long as a document.
     #[test]
     fn fr7_what_is_long_to_read_is_heavy_however_small_the_document() {
-        let stored = StoredState::none(LineageId([1; 16]));
-        let (mut room, _) = Room::open(RoomConfig::default(), stored).expect("opens");
-        let joining = Joining {
-            session: SESSION,
-            access: Access::Write,
-            user: None,
-            address: None,
-            lineage: LineageClaim::Unaware,
-        };
-        let now = confluo_testkit::network::start_of_time();
-        room.handle(now, [RoomInput::Joined(joining)]);
+        let (mut room, now) = room_with_writer();
         for long in [vector_of(300 << 10), awareness_of(300 << 10)] {
             assert!(room.is_heavy(&[long]));
         }
         let many = [vector_of(200 << 10), awareness_of(200 << 10)];
         assert!(!room.is_heavy(&many[..1]) && room.is_heavy(&many));
         // While a commit is in flight it waits.
-        let letter = UpdateV1(Bytes::from_static(&[1, 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0]));
-        let effects = room.handle(now, [received(Message::Sync(SyncMessage::Update(letter)))]);
+        let effects = room.handle(now, [received(text_of(1))]);
         let seq = effects.commit.expect("a commit").seq;
         room.handle(now, [vector_of(300 << 10)]);
+        assert!(!room.is_heavy(&[RoomInput::Tick]) && room.is_heavy(&[RoomInput::Committed(seq)]));
+    }
+
+    /// To answer a step 1, to bring somebody up to date, and to see whether a reader's answer deletes anything new.
+    #[test]
+    fn fr7_what_takes_the_whole_of_a_large_document_is_heavy_once_it_is_its_turn() {
+        const READER: SessionId = SessionId(2);
+        let (mut room, now) = room_with_writer();
+        let effects = room.handle(now, [received(text_of(600 << 10))]);
+        let large = effects.commit.expect("a commit").seq;
+        room.handle(now, [RoomInput::Committed(large), RoomInput::Joined(joining(READER, Access::Read))]);
+        let answer_of = |session| {
+            let nothing = UpdateV1(Bytes::from_static(&[0, 0]));
+            RoomInput::Received(session, Message::Sync(SyncMessage::Step2(nothing)))
+        };
+        assert!(!room.is_heavy(&[answer_of(SESSION)]), "a writer's answer is merged");
+        let newcomer = SessionId(3);
+        let heavy = [
+            vec![vector_of(1)],
+            vec![RoomInput::CaughtUp(READER)],
+            vec![answer_of(READER)],
+            vec![RoomInput::Joined(joining(newcomer, Access::Read)), answer_of(newcomer)],
+            vec![RoomInput::AccessChanged(SESSION, Access::Read), answer_of(SESSION)],
+        ];
+        for inputs in &heavy {
+            assert!(room.is_heavy(inputs), "{inputs:?}");
+        }
+        let letter = UpdateV1(Bytes::from_static(&[1, 1, 2, 0, 4, 1, 1, b's', 1, b'a', 0]));
+        let effects = room.handle(now, [received(Message::Sync(SyncMessage::Update(letter)))]);
+        let seq = effects.commit.expect("a commit").seq;
+        for mut inputs in heavy {
+            assert!(!room.is_heavy(&inputs), "it waits for the commit in flight: {inputs:?}");
+            inputs.push(RoomInput::Committed(seq));
+            assert!(room.is_heavy(&inputs), "{inputs:?}");
+        }
+        room.handle(now, [vector_of(1)]);
         assert!(!room.is_heavy(&[RoomInput::Tick]) && room.is_heavy(&[RoomInput::Committed(seq)]));
     }
 }
