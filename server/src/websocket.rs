@@ -96,6 +96,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> SessionSocket for Clien
         self.socket.received_bytes()
     }
 
+    fn sent_bytes(&self) -> u32 {
+        self.socket.sent_bytes()
+    }
+
     fn encode(frame: Frame) -> Bytes {
         frame.into_wire()
     }

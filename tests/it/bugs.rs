@@ -31,6 +31,10 @@ impl SessionSocket for PanickingSocket {
         0
     }
 
+    fn sent_bytes(&self) -> u32 {
+        0
+    }
+
     fn encode(frame: Frame) -> Bytes {
         frame.into_wire()
     }

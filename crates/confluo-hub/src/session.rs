@@ -1,6 +1,7 @@
 //! One client's membership of one document: reads, checks and posts; takes what waits and writes.
 
 mod end;
+mod writing;
 
 use std::{
     collections::VecDeque,
@@ -26,8 +27,6 @@ use crate::{
     socket::{Received, SessionSocket},
 };
 
-/// How many frames are taken out of the queue for one write.
-const FRAMES_PER_WRITE: usize = 64;
 /// How many messages are read before other tasks get their turn.
 const MESSAGES_PER_TURN: usize = 32;
 
@@ -58,6 +57,7 @@ pub(crate) struct Session<S> {
     /// What the socket had counted when it was last looked at.
     activity: u32,
     received_bytes: u32,
+    sent_bytes: u32,
 }
 
 /// How a session came to its end.
@@ -103,6 +103,7 @@ impl<S: SessionSocket> Session<S> {
             pace,
             activity: 0,
             received_bytes: 0,
+            sent_bytes: 0,
         }
     }
 
@@ -325,53 +326,6 @@ impl<S: SessionSocket> Session<S> {
     fn post(&mut self, input: RoomInput) -> Result<(), SessionEnd> {
         self.posting = self.mailbox.post(input).map_err(|_| room_gone())?;
         Ok(())
-    }
-
-    /// Writes until nothing waits or the peer does not read.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), crate::SocketLost> {
-        if self.outbox.pulse.ping_is_due.swap(false, Ordering::Relaxed) {
-            self.writing.push_back(S::encode_ping());
-        }
-        loop {
-            self.fill();
-            match self.socket.poll_send(cx, &mut self.writing) {
-                Poll::Ready(result) => result?,
-                Poll::Pending => return Ok(()),
-            }
-            if self.writing_frames == 0 {
-                break;
-            }
-            self.outbox.release(self.writing_bytes, self.writing_frames);
-            self.outbox.pulse.sent.store(self.shared.second(), Ordering::Relaxed);
-            if self.held.is_some() {
-                // It is not read, so that it reads shows that it lives.
-                self.outbox.pulse.heard.store(self.shared.second(), Ordering::Relaxed);
-            }
-            self.shared.metrics.bytes_sent.add(self.writing_bytes as u64);
-            (self.writing_bytes, self.writing_frames) = (0, 0);
-        }
-        if self.outbox.note_drained() {
-            self.owes_caught_up = true;
-        }
-        // A burst must not keep its buffer for ever.
-        if self.writing.capacity() > FRAMES_PER_WRITE {
-            self.writing = VecDeque::new();
-        }
-        Ok(())
-    }
-
-    /// Nothing that waits is sent to whoever is expelled, and be it in the middle of a long queue.
-    fn fill(&mut self) {
-        if self.writing_frames > 0 || self.outbox.expulsion().is_some() {
-            return;
-        }
-        while self.writing.len() < FRAMES_PER_WRITE
-            && let Some(frame) = self.outbox.pop()
-        {
-            self.writing_bytes += frame.len();
-            self.writing_frames += 1;
-            self.writing.push_back(S::encode(frame));
-        }
     }
 
     /// Nothing more of the last frame is taken.

@@ -37,6 +37,9 @@ pub trait SessionSocket: Send + 'static {
     /// Counts the bytes that came from the peer (and wraps): of messages, whole or not, and of whatever else it says.
     fn received_bytes(&self) -> u32;
 
+    /// Counts the bytes that the peer's network has taken (and wraps), of frames that have not gone whole, too.
+    fn sent_bytes(&self) -> u32;
+
     /// A frame's bytes as this transport sends them, shared if they can be.
     fn encode(frame: Frame) -> Bytes;
 

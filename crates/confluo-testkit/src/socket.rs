@@ -99,6 +99,10 @@ impl SessionSocket for ServerEnd {
         self.heard_bytes
     }
 
+    fn sent_bytes(&self) -> u32 {
+        0
+    }
+
     fn encode(frame: Frame) -> Bytes {
         frame.payload()
     }

@@ -60,6 +60,7 @@ pub struct WebSocket<S> {
     closing: Closing,
     reads: u32,
     received: u32,
+    sent: u32,
     budget: Option<Arc<ReceiveBudget>>,
     /// While a long message arrives.
     purse: Option<Box<Purse>>,
@@ -80,6 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             closing: Closing::Open,
             reads: 0,
             received: 0,
+            sent: 0,
             budget: None,
             purse: None,
         }
@@ -111,6 +113,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     /// Counts the bytes that came (and wraps), of whatever frames.
     pub fn received_bytes(&self) -> u32 {
         self.received
+    }
+
+    /// Counts the bytes that the stream has taken (and wraps), of whatever frames.
+    pub fn sent_bytes(&self) -> u32 {
+        self.sent
     }
 
     /// One whole frame as this end must send it: a client's is masked.

@@ -13,11 +13,12 @@ use crate::{
     wire::edit_of,
 };
 
-/// So much time passes at once, second by second; everybody has a turn in each.
-async fn let_pass(time: Duration) {
+/// So much time passes at once, second by second; everybody has a turn in each, after this has happened.
+async fn let_pass(time: Duration, mut each_second: impl FnMut()) {
     tokio::time::pause();
     for _ in 0..time.as_secs() {
         tokio::time::advance(Duration::from_secs(1)).await;
+        each_second();
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
@@ -42,7 +43,7 @@ async fn fr8_who_is_not_read_while_its_room_is_busy_is_not_silent_and_is_again_o
     let served = peer.enter(&hub, &document, &tasks, &gate);
     gate.joined.notified().await;
     peer.is_not_read_any_more().await;
-    let_pass(3 * silence).await;
+    let_pass(3 * silence, || {}).await;
     store.release();
     let taken = async {
         // Not only read but taken, or it waits for its room again, and for the disk's own time.
@@ -52,7 +53,24 @@ async fn fr8_who_is_not_read_while_its_room_is_busy_is_not_silent_and_is_again_o
     };
     soon("all that it sent is taken", taken).await;
     assert_eq!(peer.look(|state| state.closed), None);
-    let_pass(2 * silence).await;
+    let_pass(2 * silence, || {}).await;
+    assert_eq!(peer.closed().await, CloseCode::NoSignOfLife);
+    served.await.unwrap();
+}
+
+/// Over a slow link one frame may take longer than a silence may; what the peer says to a ping waits behind it.
+#[tokio::test]
+async fn fr8_who_takes_a_long_frame_slowly_is_not_silent_and_is_once_it_takes_no_more() {
+    let document = DocumentName::new("notes").unwrap();
+    let config = HubConfig::default();
+    let silence = config.silence_timeout;
+    let hub = Hub::start(config, Arc::new(MemoryStore::new())).unwrap();
+    let (tasks, gate, peer) = (TaskTracker::new(), Arc::new(Gate::default()), Arc::new(Stalled::default()));
+    let served = peer.enter(&hub, &document, &tasks, &gate);
+    soon("the server writes", peer.tried.notified()).await;
+    let_pass(3 * silence, || peer.change(|state| state.taken_bytes += 1)).await;
+    assert_eq!(peer.look(|state| state.closed), None);
+    let_pass(2 * silence, || {}).await;
     assert_eq!(peer.closed().await, CloseCode::NoSignOfLife);
     served.await.unwrap();
 }

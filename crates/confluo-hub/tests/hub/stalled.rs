@@ -80,6 +80,8 @@ pub(crate) struct Stalled {
 pub(crate) struct State {
     /// Whether the network takes anything.
     pub(crate) flows: bool,
+    /// How much it has taken of a frame that has not gone whole.
+    pub(crate) taken_bytes: u32,
     /// It is gone, and only writing shows that.
     pub(crate) is_lost: bool,
     /// Where the transport has a bug.
@@ -178,6 +180,10 @@ impl SessionSocket for StalledSocket {
 
     fn received_bytes(&self) -> u32 {
         0
+    }
+
+    fn sent_bytes(&self) -> u32 {
+        self.0.look(|state| state.taken_bytes)
     }
 
     fn encode(frame: Frame) -> Bytes {

@@ -63,6 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             if written == 0 {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
             }
+            self.sent = self.sent.wrapping_add(written as u32);
             self.take_written(written, frames);
             self.unflushed = true;
         }

@@ -48,6 +48,7 @@ fn the_queue_may_change_behind_a_partly_written_frame() {
     let mut frames = VecDeque::from([frame::binary(b"first"), frame::binary(b"dropped")]);
     assert!(socket.poll_send(&mut cx(), &mut frames).is_pending());
     assert!(socket.has_unsent());
+    assert_eq!(socket.sent_bytes(), 3, "what has gone of a frame counts");
     frames.clear();
     frames.push_back(frame::binary(b"instead"));
     grant.borrow_mut().push_back(usize::MAX);
