@@ -123,15 +123,11 @@ impl Mailbox {
 
 fn weight(input: &RoomInput) -> usize {
     match input {
-        RoomInput::Received(_, message) => match message {
-            Message::Sync(SyncMessage::Step1(vector)) => vector.0.len(),
-            Message::Sync(SyncMessage::Step2(update) | SyncMessage::Update(update)) => update.0.len(),
-            Message::Awareness(bytes)
-            | Message::SaveStatus(bytes)
-            | Message::Lineage(bytes)
-            | Message::Auth(AuthMessage::Token(bytes) | AuthMessage::PermissionDenied(bytes)) => bytes.len(),
-            _ => 0,
-        },
+        RoomInput::Received(_, Message::Sync(SyncMessage::Step1(vector))) => vector.0.len(),
+        RoomInput::Received(_, Message::Sync(SyncMessage::Step2(update) | SyncMessage::Update(update))) => {
+            update.0.len()
+        }
+        RoomInput::Received(_, Message::Awareness(bytes) | Message::SaveStatus(bytes)) => bytes.len(),
         _ => 0,
     }
 }
@@ -144,7 +140,9 @@ pub(crate) fn detach(message: &mut Message, frame_bytes: usize) {
         | SyncMessage::Update(UpdateV1(payload)),
     )
     | Message::Awareness(payload)
-    | Message::SaveStatus(payload)) = message
+    | Message::SaveStatus(payload)
+    | Message::Lineage(payload)
+    | Message::Auth(AuthMessage::Token(payload) | AuthMessage::PermissionDenied(payload))) = message
     else {
         return;
     };
@@ -160,9 +158,21 @@ mod tests {
     #[test]
     fn fr7_what_waits_keeps_no_frame_in_memory_that_is_much_longer() {
         let frame = Bytes::from(vec![0; 64 << 10]);
-        let mut message = Message::Sync(SyncMessage::Update(UpdateV1(frame.slice(..3))));
-        detach(&mut message, frame.len());
-        assert!(frame.is_unique(), "the rest of it is not kept");
+        let kinds: [fn(Bytes) -> Message; 8] = [
+            |payload| Message::Sync(SyncMessage::Step1(StateVectorV1(payload))),
+            |payload| Message::Sync(SyncMessage::Step2(UpdateV1(payload))),
+            |payload| Message::Sync(SyncMessage::Update(UpdateV1(payload))),
+            Message::Awareness,
+            Message::SaveStatus,
+            Message::Lineage,
+            |payload| Message::Auth(AuthMessage::Token(payload)),
+            |payload| Message::Auth(AuthMessage::PermissionDenied(payload)),
+        ];
+        for kind in kinds {
+            let mut message = kind(frame.slice(..3));
+            detach(&mut message, frame.len());
+            assert!(frame.is_unique(), "the rest of it is not kept: {message:?}");
+        }
         let mut message = Message::Awareness(frame.slice(100..));
         detach(&mut message, frame.len());
         assert!(!frame.is_unique(), "and nothing is copied that is most of it");

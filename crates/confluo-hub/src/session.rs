@@ -289,6 +289,10 @@ impl<S: SessionSocket> Session<S> {
                 return Ok(());
             }
             Message::Auth(AuthMessage::Token(token)) => return self.renew(token),
+            // Only for clients: the room would throw it away.
+            Message::Lineage(_) | Message::Auth(AuthMessage::PermissionDenied(_) | AuthMessage::Accepted(_)) => {
+                return Ok(());
+            }
             Message::Awareness(_) => self.shared.metrics.awareness_received.add(1),
             _ => {}
         }
