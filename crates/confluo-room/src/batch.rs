@@ -65,9 +65,17 @@ pub(crate) struct Gathered {
     /// What may leave when the batch is on disk.
     held: Vec<Outgoing>,
     /// Kept until it is known that the batch did not break the document.
-    taken: Vec<(SessionId, Content)>,
+    pub(crate) taken: Vec<(SessionId, Content)>,
     authors: Vec<(ClientId, UserId)>,
     left: Vec<SessionId>,
+}
+
+impl Gathered {
+    /// Who answered a step 1 of the server's in this batch.
+    pub(crate) fn answerers(&self) -> impl Iterator<Item = SessionId> + '_ {
+        let is_answer = |content: &Content| matches!(content, Content::Update { is_answer: true, .. });
+        self.taken.iter().filter(move |(_, content)| is_answer(content)).map(|(id, _)| *id)
+    }
 }
 
 impl Room {

@@ -1,7 +1,7 @@
 //! What the document cannot take yet: who is asked for what is missing, and who is asked again, and when (SY11, SY22).
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -55,12 +55,17 @@ impl Room {
         effects.now.push(Outgoing::Question(id, frame));
     }
 
-    /// yrs took some of the batch out again: it refers to what nobody has sent. To its senders it is early.
+    /// yrs took some of the batch out again: it refers to what nobody has sent. To its senders it is early, and who has just
+    /// answered is not asked for it at once, or would be without end.
     pub(crate) fn note_not_integrated(&mut self, now: Instant, gathered: &Gathered, effects: &mut Effects) {
-        for (id, range) in &gathered.ranges {
-            if self.document.clocks().clock(range.client) < range.end {
-                self.note_early(now, *id, Some(Early::default()), false, effects);
-            }
+        let clocks = self.document.clocks();
+        let lost = gathered.ranges.iter().filter(|(_, range)| clocks.clock(range.client) < range.end);
+        let senders: BTreeSet<_> = lost.map(|(id, _)| *id).collect();
+        let answered: BTreeSet<_> = gathered.answerers().collect();
+        for id in senders {
+            let is_asked = self.sessions.get(&id).is_some_and(|session| session.is_asked);
+            let is_answer = answered.contains(&id) && !is_asked;
+            self.note_early(now, id, Some(Early::default()), is_answer, effects);
         }
     }
 

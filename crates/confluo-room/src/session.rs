@@ -70,6 +70,8 @@ pub(crate) struct Session {
     /// A step 1 of ours is unanswered. The one that opens the session counts.
     pub(crate) is_asked: bool,
     pub(crate) early: Option<EarlyContent>,
+    /// Before it is asked again for what refers to something unknown.
+    pause: Duration,
     written: Written,
     /// Writes were refused since the last save status.
     pub(crate) has_refusals: bool,
@@ -86,7 +88,6 @@ pub(crate) struct EarlyContent {
     pub(crate) content: Early,
     /// The client was asked and its answer left the same: it lacks something itself.
     is_stuck: bool,
-    pause: Duration,
     retry_at: Instant,
 }
 
@@ -98,6 +99,7 @@ impl Session {
             member,
             is_asked: true,
             early: None,
+            pause: FIRST_PAUSE,
             written: Written::Nothing,
             has_refusals: false,
             waiting_save_statuses: VecDeque::new(),
@@ -117,17 +119,17 @@ impl Session {
         if is_answer {
             self.is_asked = false;
             // An answer holds all that the client has, so what it leaves is all that is early.
-            let pause = self.early.take().map_or(FIRST_PAUSE, |early| early.pause);
-            self.early =
-                remainder.map(|content| EarlyContent { content, is_stuck: true, pause, retry_at: now + pause });
+            let retry_at = now + self.pause;
+            self.early = remainder.map(|content| EarlyContent { content, is_stuck: true, retry_at });
             return false;
         }
         let Some(content) = remainder else { return false };
         if let Some(early) = self.early.as_mut().filter(|early| early.is_stuck) {
-            early.wait_for_more(now, content);
+            early.wait_for_more(content, now + self.pause);
             return false;
         }
-        self.early = Some(EarlyContent { content, is_stuck: false, pause: FIRST_PAUSE, retry_at: now });
+        self.pause = FIRST_PAUSE;
+        self.early = Some(EarlyContent { content, is_stuck: false, retry_at: now });
         !std::mem::replace(&mut self.is_asked, true)
     }
 
@@ -135,8 +137,8 @@ impl Session {
     pub(crate) fn note_asked_again(&mut self) {
         if let Some(early) = &mut self.early {
             early.is_stuck = false;
-            early.pause = (early.pause * 2).min(LONGEST_PAUSE);
         }
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.is_asked = true;
     }
 
@@ -156,7 +158,7 @@ impl EarlyContent {
     }
 
     /// Its client has sent more that cannot be taken, and is asked for neither before something changes.
-    fn wait_for_more(&mut self, now: Instant, more: Early) {
+    fn wait_for_more(&mut self, more: Early, retry_at: Instant) {
         let mut both = std::mem::take(&mut self.content);
         let was_known = !both.waits_for.is_empty();
         if was_known && !more.waits_for.is_empty() {
@@ -172,7 +174,7 @@ impl EarlyContent {
         both.held.dedup();
         self.content = bounded(both);
         if was_known && self.content.waits_for.is_empty() {
-            self.retry_at = now + self.pause;
+            self.retry_at = retry_at;
         }
     }
 

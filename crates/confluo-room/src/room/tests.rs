@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use confluo_protocol::{
     Access, StateVectorV1, Writer, encode_state_vector,
-    update::{Clocks, UpdateLimits, check_update},
+    update::{ClockRange, Clocks, UpdateLimits, check_update},
 };
 
 use super::*;
+use crate::batch::Gathered;
 
 /// One letter of client 1 at clock 0 in the root `r`.
 const LETTER: &[u8] = &[1, 1, 1, 0, 4, 1, 1, b'r', 1, b'a', 0];
@@ -241,4 +242,31 @@ fn sy2_a_long_question_is_shared_by_all_who_are_asked_while_little_is_added() {
     drop(first);
     room.age();
     assert!(is_heavy(&room), "nobody waits for it any more");
+}
+
+/// yrs takes out again what a client says whenever it is asked.
+#[test]
+fn sy11_who_answers_with_what_cannot_be_integrated_is_asked_again_after_longer_and_longer_pauses() {
+    let (mut room, start, [session, _]) = room_of_two();
+    let is_asked = |effects: &Effects| effects.now.iter().any(|it| matches!(it, Outgoing::Question(..)));
+    let update = || UpdateV1(Bytes::from_static(&[0, 0]));
+    let range = ClockRange { client: 9, start: 0, end: 1 };
+    let (mut now, mut pauses) = (start, Vec::new());
+    while pauses.len() < 8 {
+        let answer = RoomInput::Received(session, Message::Sync(SyncMessage::Step2(update())));
+        room.handle(now, [answer]);
+        let taken = Content::Update { update: update(), is_answer: true, access: Access::Write };
+        let mut gathered = Gathered::default();
+        gathered.ranges.push((session, range));
+        gathered.taken.push((session, taken));
+        let mut effects = Effects::default();
+        room.note_not_integrated(now, &gathered, &mut effects);
+        assert!(!is_asked(&effects));
+        let before = now;
+        while !is_asked(&room.handle(now, [RoomInput::Tick])) {
+            now = room.next_deadline().expect("it is to be asked again");
+        }
+        pauses.push((now - before).as_secs());
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64]);
 }
