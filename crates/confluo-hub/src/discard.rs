@@ -2,7 +2,7 @@
 
 use confluo_protocol::CloseCode;
 
-use crate::{opening::Unread, slow_rooms::ShuttingDown};
+use crate::slow_rooms::ShuttingDown;
 
 /// The room cannot go on, in words that are safe to show.
 #[derive(Debug)]
@@ -17,16 +17,6 @@ pub(crate) const STORAGE_UNAVAILABLE: Discard = Discard {
 };
 pub(crate) const FAULT: Discard =
     Discard { code: CloseCode::InternalError, reason: "the room was closed by a fault; try again" };
-
-impl From<Unread> for Discard {
-    fn from(unread: Unread) -> Self {
-        match unread {
-            Unread::ShuttingDown(shutting_down) => shutting_down.into(),
-            Unread::Store(_) => STORAGE_UNAVAILABLE,
-            Unread::Panicked(_) => FAULT,
-        }
-    }
-}
 
 impl From<ShuttingDown> for Discard {
     /// What was not merged was not acknowledged either, so that who sent it brings it again.

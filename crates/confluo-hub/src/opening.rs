@@ -30,27 +30,36 @@ pub(crate) enum Unread {
     Panicked(#[from] JoinError),
 }
 
+impl Unread {
+    /// As its sessions are told; whoever runs the server is, too, unless it was their own will.
+    pub(crate) fn refuse(self, shared: &Shared, document: &DocumentName) -> Discard {
+        match self {
+            Self::ShuttingDown(shutting_down) => shutting_down.into(),
+            failed => refuse(shared, document, &failed),
+        }
+    }
+}
+
+/// The document could not be read.
+pub(crate) fn refuse(shared: &Shared, document: &DocumentName, error: &(dyn std::error::Error + 'static)) -> Discard {
+    shared.metrics.document_load_failures.add(1);
+    tracing::error!(
+        document = document.as_str(),
+        error,
+        "the document could not be loaded; it is refused, not created anew"
+    );
+    Discard { code: CloseCode::StorageUnavailable, reason: "the document cannot be loaded now; try again" }
+}
+
 /// Loads a document, or starts a new one.
 pub(crate) async fn load(shared: &Arc<Shared>, document: &DocumentName) -> Result<Opened, Discard> {
     let started = shared.clock.now();
-    let fail = |error: &(dyn std::error::Error + 'static)| {
-        shared.metrics.document_load_failures.add(1);
-        tracing::error!(
-            document = document.as_str(),
-            error,
-            "the document could not be loaded; it is refused, not created anew"
-        );
-        Discard { code: CloseCode::StorageUnavailable, reason: "the document cannot be loaded now; try again" }
-    };
     let was_slow = shared.slow_rooms.remembers(document);
     let config = shared.config.room.clone();
     let open = move |stored| Room::open(config, stored);
     let outcome = read(shared, document, LineageId(rand::random()), was_slow, open).await;
-    let (opened, is_slow) = outcome.map_err(|unread| match unread {
-        Unread::ShuttingDown(shutting_down) => shutting_down.into(),
-        failed => fail(&failed),
-    })?;
-    let (room, set_aside) = opened.map_err(|error| fail(&error))?;
+    let (opened, is_slow) = outcome.map_err(|unread| unread.refuse(shared, document))?;
+    let (room, set_aside) = opened.map_err(|error| refuse(shared, document, &error))?;
     record_set_aside(shared, &set_aside);
     shared.metrics.documents_loaded.add(1);
     let micros = shared.clock.now().duration_since(started).as_micros();

@@ -19,7 +19,7 @@ use crate::{
     mailbox::Mail,
     members::Members,
     metrics::Limit,
-    opening::{Opened, load, read, record_set_aside},
+    opening::{Opened, load, read, record_set_aside, refuse},
     outbox::Outbox,
     slow_rooms::{Slowness, Weight},
     snapshots::Snapshots,
@@ -353,12 +353,13 @@ impl RoomTask {
             (room, set_aside)
         };
         let read = read(&self.shared, &self.document, lineage, was_slow, rebuild).await;
-        let ((room, set_aside), is_slow) = read?;
+        let ((room, set_aside), is_slow) = read.map_err(|unread| unread.refuse(&self.shared, &self.document))?;
         self.room = Some(room);
         if is_slow {
             self.slowness = Slowness::SinceOpening;
         }
-        record_set_aside(&self.shared, &set_aside.map_err(|_| FAULT)?);
+        let set_aside = set_aside.map_err(|error| refuse(&self.shared, &self.document, &error))?;
+        record_set_aside(&self.shared, &set_aside);
         Ok(())
     }
 

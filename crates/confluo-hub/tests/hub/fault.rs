@@ -15,7 +15,11 @@ use confluo_store::{
 use confluo_testkit::socket::{by_nobody, enter_as};
 use tokio_util::task::TaskTracker;
 
-use crate::wire::{Peer, edit_of};
+use crate::{
+    crowd::{hasty, soon},
+    logged::ErrorLog,
+    wire::{self, Peer, breaking_edit_of, edit_of, unread_by_the_check},
+};
 
 /// Longer than anything takes that is waited for.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -82,4 +86,23 @@ async fn a_store_that_fails_while_nobody_uses_it_is_opened_again() {
     tokio::time::timeout(DEADLINE, becomes(false)).await.expect("it is noticed");
     store.fail_writes(None);
     tokio::time::timeout(DEADLINE, becomes(true)).await.expect("it is opened again");
+}
+
+#[tokio::test]
+async fn a_document_that_broke_and_cannot_be_read_again_is_logged_and_counted() {
+    let log = ErrorLog::default();
+    let _guard = log.install();
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let hub = Hub::start(hasty(), store.clone()).unwrap();
+    let (tasks, document) = (TaskTracker::new(), DocumentName::new("notes").unwrap());
+    wire::store(store.inner(), &document, unread_by_the_check(edit_of(1)));
+    let mut peer = Peer::join(&hub, &document, &tasks);
+    assert!(peer.wait_on_disk().await);
+    store.fail_call(store.calls() + 1, Fault::Io);
+    assert!(peer.send(&breaking_edit_of(2, 1)).await);
+    while soon("it is told to come back", peer.receive()).await.is_some() {}
+    assert_eq!(hub.metrics().document_load_failures.get(), 1);
+    let lines = log.lines();
+    let is_told = |line: &String| line.contains("could not be loaded") && line.contains("notes");
+    assert!(lines.iter().any(is_told), "{lines:?}");
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use confluo_hub::{HeavyWork, Hub, HubConfig};
-use confluo_protocol::{ClientId, CloseCode, DocumentName, LineageId, Message, Seq, SyncMessage};
-use confluo_store::{Append, DocumentStore, MemoryStore, Record, UnixMillis, faulty::FaultyStore};
+use confluo_protocol::{ClientId, CloseCode, DocumentName, Message};
+use confluo_store::{MemoryStore, faulty::FaultyStore};
 use tokio::runtime::{self, Handle};
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +18,7 @@ use crate::{
     crowd::{hasty, soon},
     stalled::{Gate, Stalled},
     watched::authors_in,
-    wire::{Peer, breaking_edit_of, edit_of, large_edit_of, presence_of, unread_by_the_check},
+    wire::{Peer, breaking_edit_of, edit_of, large_edit_of, presence_of, store, unread_by_the_check},
 };
 
 /// Who wrote what is stored when a test begins.
@@ -62,10 +62,7 @@ impl Scene {
 
     /// It is stored, and was never opened.
     fn has(&self, document: &DocumentName, edit: Message) {
-        let Message::Sync(SyncMessage::Update(update)) = edit else { panic!("an edit is an update") };
-        let record = Record { seq: Seq(1), at: UnixMillis(0), authors: Vec::new(), update };
-        let append = Append { document: document.clone(), lineage: LineageId([1; 16]), record };
-        self.store.inner().append(&[append]).unwrap();
+        store(self.store.inner(), document, edit);
     }
 
     /// It is stored, was slow to open, and is closed again.

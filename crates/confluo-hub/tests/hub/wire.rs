@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use confluo_hub::Hub;
 use confluo_protocol::{
-    AwarenessEntry, AwarenessReader, AwarenessWriter, ClientId, DocumentName, Message, StateVectorV1, SyncMessage,
-    UpdateV1, Writer,
+    AwarenessEntry, AwarenessReader, AwarenessWriter, ClientId, DocumentName, LineageId, Message, Seq, StateVectorV1,
+    SyncMessage, UpdateV1, Writer,
     update::{UpdateLimits, check_update},
 };
+use confluo_store::{Append, DocumentStore, Record, UnixMillis};
 use confluo_testkit::socket::{ClientEnd, enter};
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -112,6 +113,14 @@ pub(crate) fn large_edit_of(client: ClientId) -> Message {
     let mut text = Writer::default();
     text.write_raw(&[119]).write_var_bytes(&[b'x'; 9_000]);
     edit_with(client, &text.finish())
+}
+
+/// This edit is all that is stored of a document.
+pub(crate) fn store(store: &impl DocumentStore, document: &DocumentName, edit: Message) {
+    let Message::Sync(SyncMessage::Update(update)) = edit else { panic!("an edit is an update") };
+    let record = Record { seq: Seq(1), at: UnixMillis(0), authors: Vec::new(), update };
+    let append = Append { document: document.clone(), lineage: LineageId([1; 16]), record };
+    store.append(&[append]).expect("it is stored");
 }
 
 /// The same to yrs, which does not look at what follows an update. The check refuses it, and so knows of no item in it.
