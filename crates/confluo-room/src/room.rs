@@ -47,6 +47,7 @@ pub struct Room {
     pub(crate) lineage_askers: Vec<SessionId>,
     /// Content that arrived while a commit is in flight: the next batch.
     pub(crate) waiting: VecDeque<(SessionId, Content)>,
+    /// Of what it holds alone.
     pub(crate) waiting_bytes: usize,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) full_state: FullStateCache,
@@ -259,9 +260,9 @@ impl Room {
         [newcomer, retry, self.awareness.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Bytes of content that wait for the commit in flight.
+    /// What waits for the commit in flight, in bytes of memory.
     pub fn waiting_bytes(&self) -> usize {
-        self.waiting_bytes
+        self.waiting_bytes + self.waiting.len() * size_of::<(SessionId, Content)>()
     }
 
     /// Whether content waits for the commit in flight.

@@ -270,3 +270,17 @@ fn sy11_who_answers_with_what_cannot_be_integrated_is_asked_again_after_longer_a
     }
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 64]);
 }
+
+/// Messages of one byte, and what is no message at all.
+#[test]
+fn what_waits_counts_by_its_memory_and_not_by_what_it_says_alone() {
+    let (mut room, now, [writer, leaver]) = room_of_two();
+    room.handle(now, [RoomInput::Received(writer, Message::Sync(letter_of(2)))]);
+    assert_eq!(room.waiting_bytes(), 0, "nothing waits for the commit in flight");
+    let status = || RoomInput::Received(writer, Message::SaveStatus(Bytes::from_static(b"1")));
+    let inputs = (0..1_000).map(|_| status()).chain([RoomInput::CaughtUp(writer), RoomInput::Left(leaver)]);
+    room.handle(now, inputs);
+    assert!(room.waiting_bytes() > 1_002 * size_of::<Content>());
+    room.handle(now, [RoomInput::Committed(room.head())]);
+    assert_eq!(room.waiting_bytes(), 0);
+}
