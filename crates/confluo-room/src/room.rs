@@ -44,7 +44,7 @@ pub struct Room {
     /// Those who were not told the awareness states yet, and when they will be at the latest.
     pub(crate) newcomers: VecDeque<(Instant, SessionId)>,
     /// Those who want to know the lineage, once it is on disk.
-    pub(crate) lineage_askers: Vec<SessionId>,
+    pub(crate) lineage_askers: BTreeSet<SessionId>,
     /// Content that arrived while a commit is in flight: the next batch.
     pub(crate) waiting: VecDeque<(SessionId, Content)>,
     /// Of what it holds alone.
@@ -87,7 +87,7 @@ impl Room {
             sessions: HashMap::new(),
             awareness,
             newcomers: VecDeque::new(),
-            lineage_askers: Vec::new(),
+            lineage_askers: BTreeSet::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             in_flight: None,
@@ -201,7 +201,7 @@ impl Room {
             if is_stored {
                 effects.now.push(self.lineage_frame(joining.session));
             } else {
-                self.lineage_askers.push(joining.session);
+                self.lineage_askers.insert(joining.session);
             }
         }
         self.ask(joining.session, effects);
@@ -219,7 +219,7 @@ impl Room {
     fn leave(&mut self, now: Instant, id: SessionId, effects: &mut Effects) {
         if let Some(session) = self.sessions.get(&id) {
             self.awareness.leave(now, &session.member);
-            self.lineage_askers.retain(|&asker| asker != id);
+            self.lineage_askers.remove(&id);
             // What it sent before it left is still taken, in its turn.
             self.waiting.push_back((id, Content::Left));
         } else {
