@@ -51,6 +51,8 @@ pub struct HubMetrics {
     pub updates_refused: Counter,
     /// Awareness messages that sessions sent.
     pub awareness_received: Counter,
+    /// Awareness states that were dropped, for those of all of a document's sessions together would take too much.
+    pub awareness_dropped: Counter,
     /// Messages of a type that this server does not know; they were ignored.
     pub unknown_messages: Counter,
     /// Frames put into sessions' outbound queues (a broadcast to n sessions counts n).
@@ -104,6 +106,7 @@ impl HubMetrics {
             updates_early: Counter::default(),
             updates_refused: Counter::default(),
             awareness_received: Counter::default(),
+            awareness_dropped: Counter::default(),
             unknown_messages: Counter::default(),
             deliveries: Counter::default(),
             bytes_received: Counter::default(),
@@ -127,6 +130,7 @@ impl HubMetrics {
     pub(crate) fn count(&self, counts: Counts) {
         self.updates_early.add(counts.early);
         self.updates_refused.add(counts.refused);
+        self.awareness_dropped.add(counts.awareness_dropped);
         self.resyncs.add(counts.resyncs);
         self.panics_caught.add(counts.broken);
         for (limit, reached) in [

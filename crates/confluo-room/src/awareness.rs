@@ -126,6 +126,8 @@ pub(crate) struct AwarenessTable {
     next_sweep: Option<Instant>,
     /// Ids that may have lost their owner, or that its right, since somebody asked.
     released: Vec<ClientId>,
+    /// States for which there was no room, since somebody asked.
+    dropped: u64,
 }
 
 impl AwarenessTable {
@@ -140,6 +142,7 @@ impl AwarenessTable {
             quiet_until: None,
             next_sweep: None,
             released: Vec::new(),
+            dropped: 0,
         }
     }
 
@@ -216,6 +219,7 @@ impl AwarenessTable {
             return Err(Refusal::Malformed(DecodeError::IntegerTooLarge));
         }
         if !self.has_room_for(&entry) {
+            self.dropped += 1;
             return Ok(());
         }
         if !member.bucket.take(now, 1, self.limits.rate).is_zero() {
@@ -279,6 +283,11 @@ impl AwarenessTable {
         let before = self.clients.get(&entry.client_id).and_then(|client| client.json.as_ref()).map_or(0, Bytes::len);
         let limit = MAX_TOTAL_BYTES.max(self.limits.max_state_bytes);
         entry.is_null() || entry.json.len() <= before || self.total_bytes - before + entry.json.len() <= limit
+    }
+
+    /// How many states there was no room for since the last call.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 
     /// What the member shows under this id.

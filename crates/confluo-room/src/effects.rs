@@ -127,6 +127,8 @@ pub struct Counts {
     pub document_full: u64,
     /// Sessions closed for too large an awareness state.
     pub awareness_too_large: u64,
+    /// Awareness states that were dropped, for those of all sessions together would take too much (AW12).
+    pub awareness_dropped: u64,
     /// Sessions closed for too many awareness states a second.
     pub awareness_too_fast: u64,
     /// Sessions closed for too many client ids.
@@ -142,6 +144,7 @@ impl std::ops::AddAssign for Counts {
         self.resyncs += more.resyncs;
         self.document_full += more.document_full;
         self.awareness_too_large += more.awareness_too_large;
+        self.awareness_dropped += more.awareness_dropped;
         self.awareness_too_fast += more.awareness_too_fast;
         self.too_many_client_ids += more.too_many_client_ids;
     }

@@ -19,6 +19,7 @@ impl Room {
         let was_informed = session.member.is_informed();
         let is_heard = self.config.may_publish(session.access);
         let answer = if is_heard { self.awareness.receive(now, &mut session.member, payload) } else { Ok(None) };
+        effects.counts.awareness_dropped += self.awareness.take_dropped();
         match answer {
             Ok(None) => {}
             Ok(Some(answer)) => effects.now.push(Outgoing::Direct(id, Frame::awareness(&answer))),

@@ -93,6 +93,7 @@ const COUNTERS: &[Named<Counter>] = &[
     ("updates_early", "Updates of which a part was early", |hub| &hub.updates_early),
     ("updates_refused", "Updates that were refused", |hub| &hub.updates_refused),
     ("awareness_received", "Awareness messages that sessions sent", |hub| &hub.awareness_received),
+    ("awareness_dropped", "Awareness states for which a document had no room", |hub| &hub.awareness_dropped),
     ("unknown_messages", "Messages of an unknown type, ignored", |hub| &hub.unknown_messages),
     ("deliveries", "Frames put into outbound queues", |hub| &hub.deliveries),
     ("received_bytes", "Payload bytes received from sessions", |hub| &hub.bytes_received),

@@ -331,6 +331,7 @@ fn aw12_beyond_what_all_states_may_take_together_a_longer_one_is_passed_over() {
     }
     scene.wait(Duration::from_millis(150));
     scene.assert_nobody_closed();
+    assert_eq!(scene.server.counts.awareness_dropped, 6);
     scene.join(joining(SessionId(71)));
     scene.wait(Duration::from_millis(150));
     let seen: Vec<_> = scene.hears(71).into_iter().map(|(client, ..)| client).collect();
