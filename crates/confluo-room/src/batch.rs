@@ -143,7 +143,7 @@ impl Room {
                 (true, _) => Ok(has_structs),
                 (false, false) => Ok(true),
                 // Every answer carries the whole delete set, news or not.
-                (false, true) => self.document.has_deleted(deletes).map(|known| !known),
+                (false, true) => self.has_deleted(deletes).map(|known| !known),
             };
             let Ok(has_news) = has_news else {
                 let reason = "the document could not be read; try again";

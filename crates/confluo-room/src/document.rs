@@ -179,24 +179,14 @@ impl Document {
         self.encode_since(&known)
     }
 
-    /// Whether all of these ranges are deleted already. Encodes the delete set: for the rare case only.
-    pub(crate) fn has_deleted(&mut self, ranges: &[ClockRange]) -> Result<bool, Broken> {
+    /// What is deleted, ascending. Encodes the delete set: for the rare case only.
+    pub(crate) fn deleted_ranges(&mut self) -> Result<Vec<ClockRange>, Broken> {
         let known = self.clocks_at(&[]);
         let update = UpdateV1(self.encode_diff(&known)?.into());
-        let Ok(checked) = check_own(update, &UpdateLimits::default()) else { return Ok(false) };
-        let mut deleted = checked.delete_ranges().to_vec();
+        let checked = check_own(update, &UpdateLimits::default());
+        let mut deleted = checked.map_or_else(|_| Vec::new(), |checked| checked.delete_ranges().to_vec());
         deleted.sort_unstable();
-        Ok(ranges.iter().all(|range| {
-            let mut from = range.start;
-            let first = deleted.partition_point(|known| (known.client, known.end) <= (range.client, from));
-            for known in &deleted[first..] {
-                if from >= range.end || known.client != range.client || known.start > from {
-                    break;
-                }
-                from = from.max(known.end);
-            }
-            from >= range.end
-        }))
+        Ok(deleted)
     }
 
     fn encode_since(&mut self, known: &StateVector) -> Result<Vec<u8>, Broken> {

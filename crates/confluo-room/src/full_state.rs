@@ -1,7 +1,9 @@
 //! The encoded document, kept for those who join: a busy room does not encode it for each of them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use confluo_protocol::{Frame, Seq, StateVectorV1, UpdateV1};
+use confluo_protocol::{Frame, Seq, StateVectorV1, UpdateV1, update::ClockRange};
 
 /// Updates after the cached state may grow to this many bytes, or to a quarter of the state, before it is encoded anew.
 const MIN_TAIL_BYTES: usize = 64 << 10;
@@ -13,11 +15,13 @@ const LARGE_QUESTION_BYTES: usize = 64 << 10;
 /// An update that holds nothing.
 pub(crate) const NOTHING: &[u8] = &[0, 0];
 
-/// The server's own step 1, and the answers to a step 1 that are worth keeping.
+/// The server's own step 1, the answers to a step 1 that are worth keeping, and what readers' answers are held against.
 #[derive(Debug, Default)]
 pub(crate) struct FullStateCache {
     state: Option<CachedState>,
     last_diff: Option<(Bytes, Frame)>,
+    /// What is deleted, ascending: each reader that comes says what it knows of that.
+    deleted: Option<Arc<[ClockRange]>>,
     question: Option<Frame>,
     /// What was added since the question was written.
     question_lacks_bytes: usize,
@@ -81,6 +85,14 @@ impl FullStateCache {
         self.last_diff = Some((vector, frame));
     }
 
+    pub(crate) fn deleted(&self) -> Option<Arc<[ClockRange]>> {
+        self.deleted.clone()
+    }
+
+    pub(crate) fn keep_deleted(&mut self, deleted: Vec<ClockRange>) -> Arc<[ClockRange]> {
+        Arc::clone(self.deleted.insert(deleted.into()))
+    }
+
     /// The server's step 1: one frame for all who are asked between two changes. What asks for too much, because the clocks
     /// have moved since, does no harm.
     pub(crate) fn question(&mut self, state_vector: impl FnOnce() -> StateVectorV1) -> Frame {
@@ -113,7 +125,7 @@ impl FullStateCache {
 
     /// The document has changed.
     pub(crate) fn push(&mut self, update: &Frame) {
-        self.last_diff = None;
+        (self.last_diff, self.deleted) = (None, None);
         if let Some(state) = &mut self.state {
             state.tail_bytes += update.len();
             if state.tail_bytes > MIN_TAIL_BYTES.max(state.frame.len() / 4) {
@@ -126,7 +138,7 @@ impl FullStateCache {
 
     /// Forgets what nobody asked for since the last call, so that a quiet document is in memory once.
     pub(crate) fn age(&mut self) {
-        self.last_diff = None;
+        (self.last_diff, self.deleted) = (None, None);
         // Of what waits for a reader nothing is gained by forgetting it, and the next one would be kept beside it.
         self.question.take_if(|question| !question.is_shared());
         if let Some(state) = &mut self.state

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use confluo_protocol::{
     ClientId, Clocks, CloseCode, Frame, Malformed, SessionId, StateVectorReader, StateVectorV1, encode_state_vector,
+    update::ClockRange,
 };
 
 use crate::{
@@ -69,6 +70,25 @@ impl Room {
         let (frame, _) = Frame::step2(&self.document.encode_diff(known)?);
         self.full_state.keep_diff(asked, frame.clone());
         Ok(frame)
+    }
+
+    /// Whether all of these ranges are deleted already.
+    pub(crate) fn has_deleted(&mut self, ranges: &[ClockRange]) -> Result<bool, Broken> {
+        let deleted = match self.full_state.deleted() {
+            Some(deleted) => deleted,
+            None => self.full_state.keep_deleted(self.document.deleted_ranges()?),
+        };
+        Ok(ranges.iter().all(|range| {
+            let mut from = range.start;
+            let first = deleted.partition_point(|known| (known.client, known.end) <= (range.client, from));
+            for known in &deleted[first..] {
+                if from >= range.end || known.client != range.client || known.start > from {
+                    break;
+                }
+                from = from.max(known.end);
+            }
+            from >= range.end
+        }))
     }
 
     pub(crate) fn resync(&mut self, id: SessionId, effects: &mut Effects) {

@@ -1,4 +1,4 @@
-//! What the engine does when its document is lost in memory.
+//! What the engine does when its document is lost in memory, and what it keeps there.
 
 use std::sync::Arc;
 
@@ -283,4 +283,17 @@ fn what_waits_counts_by_its_memory_and_not_by_what_it_says_alone() {
     assert!(room.waiting_bytes() > 1_002 * size_of::<Content>());
     room.handle(now, [RoomInput::Committed(room.head())]);
     assert_eq!(room.waiting_bytes(), 0);
+}
+
+#[test]
+fn au6_what_is_deleted_is_read_once_for_all_readers_between_two_changes() {
+    let (mut room, now, [writer, _]) = room_of_two();
+    let range = ClockRange { client: 1, start: 0, end: 1 };
+    assert!(!room.has_deleted(&[range]).expect("it is read"));
+    let kept = room.full_state.deleted().expect("it is kept");
+    assert!(!room.has_deleted(&[range]).expect("it is read"));
+    assert!(room.full_state.deleted().is_some_and(|again| Arc::ptr_eq(&kept, &again)));
+    let deletion = SyncMessage::Update(UpdateV1(Bytes::from_static(&[0, 1, 1, 1, 0, 1])));
+    room.handle(now, [RoomInput::Received(writer, Message::Sync(deletion))]);
+    assert!(room.has_deleted(&[range]).expect("it is read"));
 }

@@ -46,6 +46,20 @@ fn au6_a_readers_step_2_without_news_is_no_offence() {
 }
 
 #[test]
+fn au6_what_was_deleted_between_two_readers_answers_is_no_news() {
+    let mut scene = Scene::with_sessions(1);
+    let author = Author::new(7);
+    scene.send(1, [update(&author.types("text"))]);
+    for session in 2..5 {
+        scene.send(1, [update(&author.deletes(1))]);
+        scene.settle();
+        scene.join(reader(session));
+        scene.send(session, [step2(&author.state())]);
+        assert!(!scene.inbox(session).iter().any(is_denial), "session {session}");
+    }
+}
+
+#[test]
 fn au6_a_readers_step_2_with_news_is_an_offence_and_so_is_one_that_nobody_asked_for() {
     let mut scene = Scene::with_sessions(1);
     let author = Author::new(7);
