@@ -8,7 +8,7 @@ use confluo_protocol::{
     Message, StateVectorV1, SyncMessage, UpdateLimits, UpdateV1, check_state_vector, check_update, encode_state_vector,
     update::ItemPlaces,
 };
-use yrs::{ClientID, Doc, IdSet, OffsetKind, Options, ReadTxn, Transact, Update, updates::decoder::Decode};
+use yrs::{ClientID, Doc, IdSet, OffsetKind, Options, ReadTxn, Transact, Update, WriteTxn, updates::decoder::Decode};
 
 use crate::seeds::hex_fields;
 
@@ -81,7 +81,10 @@ pub fn take(document: &Doc, checked: &CheckedUpdate, clocks: &mut HashMap<Client
         assert_eq!(again.early, None, "nothing of what is admitted is early");
         assert_eq!(again.structs, admission.structs);
         let mut transaction = document.transact_mut();
-        if transaction.apply_update(decoded).is_err() {
+        let applied = transaction.apply_update(decoded);
+        // What yrs does with those that are deleted, it does with items that are freed by then.
+        drop(std::mem::take(transaction.subdocs_mut()));
+        if applied.is_err() {
             return Taken::Refused;
         }
         assert!(!transaction.has_missing_updates(), "nothing that is admitted waits");

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use confluo_protocol::{ClientId, UpdateV1};
 use yrs::{
     Any, Array, ArrayRef, Doc, Map, MapRef, OffsetKind, Options, Out, ReadTxn, StateVector, Text, TextRef, Transact,
-    Update,
+    TransactionMut, Update, WriteTxn,
     branch::{Branch, BranchPtr},
     updates::decoder::Decode,
 };
@@ -70,6 +70,13 @@ pub fn apply(doc: &Doc, update: &UpdateV1) {
     let mut transaction = doc.transact_mut();
     transaction.apply_update(update).expect("an update applies");
     assert!(!transaction.has_missing_updates(), "the document has all that the update refers to");
+    forget_subdocuments(&mut transaction);
+}
+
+/// To be called before a transaction ends: what yrs then does with the subdocuments that it has deleted, it does with items that
+/// are freed by then.
+pub fn forget_subdocuments(transaction: &mut TransactionMut<'_>) {
+    drop(std::mem::take(transaction.subdocs_mut()));
 }
 
 /// The whole document as one update.

@@ -12,7 +12,7 @@ use yrs::{
     updates::{decoder::Decode, encoder::Encode},
 };
 
-use crate::content::Content;
+use crate::content::{Content, forget_subdocuments};
 
 /// What the server says is on disk, as far as this client is concerned.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,6 +217,7 @@ impl VirtualClient {
                 let mut transaction = self.doc.transact_mut();
                 transaction.apply_update(update).expect("the server's update applies");
                 assert!(!transaction.has_missing_updates(), "the server sent what this client cannot integrate");
+                forget_subdocuments(&mut transaction);
             }
             Message::Awareness(payload) => self.receive_awareness(&payload),
             _ => {}

@@ -4,7 +4,7 @@ use confluo_protocol::{CheckedUpdate, ClientId, UpdateV1};
 use yrs::{ClientID, Doc, ID, IdSet, ReadTxn, StateVector, Transact, Update, updates::decoder::Decode};
 
 use super::client::Promise;
-use crate::content::{apply, new_document};
+use crate::content::{apply, forget_subdocuments, new_document};
 
 /// The flushed updates, merged.
 pub(super) struct Durable {
@@ -30,6 +30,7 @@ impl Durable {
         let update = Update::decode_v1(&update.0).expect("a client's update decodes");
         let mut transaction = self.doc.transact_mut();
         transaction.apply_update(update).expect("a client's update applies");
+        forget_subdocuments(&mut transaction);
         drop(transaction);
         self.deleted = self.doc.transact().snapshot().delete_set;
     }
