@@ -53,7 +53,7 @@ impl RedbConfig {
 /// Opens the store in a folder, or creates it there.
 pub fn open(config: RedbConfig) -> Result<RedbStore, StoreError> {
     let watermark = config.dir.join("watermark");
-    let journal = JournalConfig { seal_bytes: config.seal_bytes, syncs: config.syncs };
+    let journal = JournalConfig { seal_bytes: config.seal_bytes, syncs: config.syncs, ..JournalConfig::default() };
     let dir = config.dir.clone();
     EngineStore::open(Journaled::open(RedbEngine::open(config)?, &dir, journal)?, Some(&watermark))
 }

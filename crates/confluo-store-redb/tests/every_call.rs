@@ -1,5 +1,7 @@
 //! Whichever call of the engine fails, nothing acknowledged is lost and no mixture is seen.
 
+use std::time::Duration;
+
 use confluo_store::{JournalConfig, Journaled, contract::every_call};
 use confluo_store_redb::{RedbConfig, RedbEngine};
 
@@ -10,6 +12,6 @@ fn any_one_call_may_fail() {
 
 #[test]
 fn any_one_call_may_fail_with_the_journal_before_the_engine() {
-    let journal = JournalConfig { seal_bytes: 100_000, ..JournalConfig::default() };
+    let journal = JournalConfig { seal_bytes: 100_000, pause: Duration::ZERO, ..JournalConfig::default() };
     every_call::check(|dir| Journaled::open(RedbEngine::open(RedbConfig::new(dir)).unwrap(), dir, journal).unwrap());
 }

@@ -63,7 +63,7 @@ impl SledConfig {
 /// Opens the store in a folder, or creates it there.
 pub fn open(config: SledConfig) -> Result<SledStore, StoreError> {
     let watermark = config.dir.join("watermark");
-    let journal = JournalConfig { seal_bytes: config.seal_bytes, syncs: config.syncs };
+    let journal = JournalConfig { seal_bytes: config.seal_bytes, syncs: config.syncs, ..JournalConfig::default() };
     let dir = config.dir.clone();
     EngineStore::open(Journaled::open(SledEngine::open(config)?, &dir, journal)?, Some(&watermark))
 }

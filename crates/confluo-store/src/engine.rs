@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     io,
     ops::{Bound, ControlFlow},
+    panic::{self, AssertUnwindSafe},
     path::PathBuf,
 };
 
@@ -28,6 +29,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Applies the whole batch or nothing of it. `Ok` means that it survives a cut of power. After an error it is unknown
     /// whether it was applied, and the caller reopens before it reads.
     fn commit(&self, batch: Batch) -> Result<(), EngineError>;
+
+    /// Fails with [`EngineError::Damaged`] where a removal of that key may come upon a page that cannot be read. Where an engine
+    /// joins what is left of a page with a neighbour, it looks at the neighbour too.
+    fn check_removal(&self, key: &[u8]) -> Result<(), EngineError> {
+        self.get(key).map(drop)
+    }
 
     /// Drops every handle and opens anew.
     fn reopen(&self) -> Result<(), EngineError>;
@@ -140,4 +147,13 @@ pub enum EngineError {
 pub fn is_unreadable(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     error.raw_os_error() == Some(EIO)
+}
+
+/// Runs the code of an engine of that name, which may panic on damaged files.
+pub fn guard<T>(name: &str, run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
+    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Err(EngineError::Damaged(format!("{name} panicked: {text}")))
+    })
 }

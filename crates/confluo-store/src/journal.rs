@@ -34,6 +34,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use crate::{
@@ -56,13 +57,20 @@ pub struct JournalConfig {
     pub seal_bytes: usize,
     /// Whether commits are synced. Without it nothing is durable: for the control of a test.
     pub syncs: bool,
+    /// How long it waits before it looks again at what the engine cannot read, and then does without.
+    pub pause: Duration,
 }
 
 impl Default for JournalConfig {
     /// 1.5 MiB: they fit in a preallocated file with the commit that goes beyond them.
     fn default() -> Self {
-        Self { seal_bytes: 3 << 19, syncs: true }
+        Self { seal_bytes: 3 << 19, syncs: true, pause: Duration::from_secs(1) }
     }
+}
+
+/// Whether there is a journal in a folder: whoever had the store open last did not close it, or could not.
+pub fn was_left(dir: &Path) -> bool {
+    file::paths(dir).any(|path| path.try_exists().unwrap_or(true))
 }
 
 /// An engine with a journal before it.

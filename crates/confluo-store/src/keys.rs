@@ -159,6 +159,11 @@ pub fn chunks_of(key: &[u8]) -> Option<&[u8]> {
     place(key).and(key.get(..key.len().checked_sub(size_of::<u32>())?))
 }
 
+/// What the keys of all that is of one kind in a document start with, of the key of one; `None` where it is not one.
+pub fn kind_of(key: &[u8]) -> Option<&[u8]> {
+    place(key).and(key.get(..1 + size_of::<u64>() + 1))
+}
+
 /// What a key within a document points at, or `None` where this build does not know.
 pub fn place(key: &[u8]) -> Option<Place> {
     let [DOCUMENTS, _, _, _, _, _, _, _, _, kind, rest @ ..] = key else { return None };

@@ -10,9 +10,10 @@
 //! 8. [`watermark`]: notices an engine that opens without its newest commits.
 //! 9. [`memory`]: an engine that keeps everything in memory.
 //! 10. [`page_cache`]: makes sure that what is read after a failed sync is on the disk.
-//! 11. [`copy`]: moves all documents from one store to another.
-//! 12. [`wreck`]: reads what is left of a store whose engine does not open.
-//! 13. `contract`, `faulty` (features): what tests need.
+//! 11. [`folder`]: makes the folder of a store, and makes sure that it is there.
+//! 12. [`copy`]: moves all documents from one store to another.
+//! 13. [`wreck`]: reads what is left of a store whose engine does not open.
+//! 14. `contract`, `faulty` (features): what tests need.
 //!
 //! Invariants: what [`DocumentStore::append`] acknowledged survives a cut of power; a failed load is an error, never an
 //! empty document; a lost or damaged record is seen and named; stored bytes carry a version and a checksum that binds
@@ -24,6 +25,7 @@ pub mod document_store;
 pub mod engine;
 pub mod engine_store;
 pub mod error;
+pub mod folder;
 pub mod journal;
 pub mod keys;
 pub mod memory;

@@ -24,7 +24,10 @@ fn what_the_system_keeps_of_a_file_is_forgotten() {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let path = dir.path().join("file");
     std::fs::write(&path, vec![7; 3 << 20]).unwrap();
-    let Some(was_kept) = is_kept(&path) else { return };
+    let Some(was_kept) = is_kept(&path) else {
+        println!("not tested: this file system does not say what it keeps; ext4 does");
+        return;
+    };
     assert!(was_kept, "it was written a moment ago");
     page_cache::forget(&path);
     assert_eq!(is_kept(&path), Some(false));

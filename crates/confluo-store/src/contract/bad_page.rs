@@ -61,11 +61,40 @@ pub fn check(open: Open, file: &str) {
     }
 }
 
+/// Harms the last page of a document of a store whose process was killed after it had removed what lies on both sides. An engine that
+/// joins what is left there with a page that it cannot read must not take more along.
+pub fn check_removals(open: Open, file: &str) {
+    let work = tempfile::tempdir().expect("a scratch folder");
+    let (running, killed) = (work.path().join("running"), work.path().join("killed"));
+    without_masks(|| build(&*open(&running).expect("an empty folder opens")));
+    drop(open(&running).expect("it was closed"));
+    let store = open(&running).expect("it was closed");
+    let removed = [HIT - 1, HIT + 1];
+    for index in removed {
+        assert!(store.delete(&name(&title(index))).expect("a healthy store"));
+    }
+    store.compact(&name(&title(HIT + 2)), snapshot(RECORDS, RECORD_BYTES)).expect("a healthy store");
+    super::damage::copy_folder(&running, &killed);
+    harm_all(&killed.join(file), &content(HIT, RECORDS)[RECORD_BYTES - 32..], flip);
+    for start in 1..=2 {
+        let store = open(&killed).unwrap_or_else(|error| panic!("start {start}: one page is no reason: {error}"));
+        assert_eq!(store.stats().findings, [], "nobody has lost anything");
+        for index in (0..DOCUMENTS).filter(|index| *index != HIT) {
+            let wanted = match index {
+                _ if removed.contains(&index) => None,
+                _ if index == HIT + 2 => Some(expected(&title(index), RECORDS, RECORDS, RECORD_BYTES)),
+                _ => Some(whole(index)),
+            };
+            assert!(document(&*store, index) == Ok(wanted), "start {start}: document {index}");
+        }
+    }
+}
+
 /// Harms the last page of a document of a store whose process was killed: its journal has records that belong on that page, and such
 /// as do not. The engine opens, and fails when it comes to that page.
 pub fn check_killed(open: Open, file: &str) {
     let work = tempfile::tempdir().expect("a scratch folder");
-    let killed = build_killed(open, work.path());
+    let killed = build_killed(open, work.path(), 0);
     harm_all(&killed.join(file), &content(HIT, RECORDS)[RECORD_BYTES - 32..], flip);
     let mut kept = Vec::new();
     for start in 1..=2 {
@@ -100,7 +129,8 @@ pub fn check_killed(open: Open, file: &str) {
 /// document's last record.
 pub fn check_killed_and_refused(open: Open, open_wreck: OpenWreck, file: &str, harm: fn(&mut [u8], usize)) {
     let work = tempfile::tempdir().expect("a scratch folder");
-    let killed = build_killed(open, work.path());
+    // The second time the engine is given what was written after the first, and its process is killed with that.
+    let killed = build_killed(open, work.path(), 2);
     harm_all(&killed.join(file), &content(HIT, RECORDS)[RECORD_BYTES - 32..], harm);
     let journal = fs::read(killed.join("journal-0")).expect("it was killed");
     for _ in 1..=2 {
@@ -116,12 +146,15 @@ pub fn check_killed_and_refused(open: Open, open_wreck: OpenWreck, file: &str, h
     assert!(not_whole.iter().all(|index| *index == HIT), "{not_whole:?}");
 }
 
-/// A store as a process left it that was killed.
-fn build_killed(open: Open, work: &Path) -> PathBuf {
+/// A store as a process left it that was killed after so many reopenings.
+fn build_killed(open: Open, work: &Path, reopenings: u32) -> PathBuf {
     let (running, killed) = (work.join("running"), work.join("killed"));
     without_masks(|| build(&*open(&running).expect("an empty folder opens")));
     drop(open(&running).expect("it was closed"));
     let store = open(&running).expect("it was closed");
+    for _ in 0..reopenings {
+        store.reopen().expect("a healthy store");
+    }
     for seq in RECORDS + 1..=RECORDS + JOURNALED {
         for index in 0..DOCUMENTS {
             without_masks(|| store.append(&[journaled(index, seq)])).expect("a healthy store appends");

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -36,6 +36,10 @@ struct Page {
     bad: Mutex<Option<(Vec<u8>, Answer)>>,
     /// After a commit that failed, as after a panic.
     must_reopen: AtomicBool,
+    /// The disk gives it again after so many reopenings.
+    left: Mutex<Option<u32>>,
+    /// How often it was come upon.
+    met: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,11 +72,14 @@ impl Paged {
     fn touch(&self, key: &[u8], io: Answer) -> Result<(), EngineError> {
         assert!(!self.page.must_reopen.load(Ordering::Relaxed), "it is used again before it was reopened");
         match &*self.page.bad.lock().expect("no test panics with it") {
-            Some((prefix, answer)) if key.starts_with(prefix) => Err(if [Answer::Io, io].contains(answer) {
-                EngineError::Io(std::io::Error::other("asked for"))
-            } else {
-                EngineError::Damaged("asked for".into())
-            }),
+            Some((prefix, answer)) if key.starts_with(prefix) => {
+                self.page.met.fetch_add(1, Ordering::Relaxed);
+                Err(if [Answer::Io, io].contains(answer) {
+                    EngineError::Io(std::io::Error::other("asked for"))
+                } else {
+                    EngineError::Damaged("asked for".into())
+                })
+            }
             _ => Ok(()),
         }
     }
@@ -119,6 +126,12 @@ impl Engine for Paged {
 
     fn reopen(&self) -> Result<(), EngineError> {
         self.page.must_reopen.store(false, Ordering::Relaxed);
+        let mut left = self.page.left.lock().expect("no test panics with it");
+        *left = left.map(|left| left - 1);
+        if *left == Some(0) {
+            *left = None;
+            self.recover();
+        }
         Ok(())
     }
 
@@ -187,6 +200,44 @@ fn so_does_one_on_a_page_that_the_disk_does_not_give() {
     let files = fs::read(dir.path().join("journal-0")).unwrap();
     engine.answer(keys::records(NUMBER), Answer::IoInCommit);
     check(&engine, &open(&engine, dir.path()).unwrap(), dir.path(), &files);
+}
+
+#[test]
+fn what_the_disk_gives_again_is_not_given_up() {
+    for (prefix, reopenings) in [(keys::records(NUMBER), 1), (keys::records(NUMBER), 2), (keys::records(NUMBER), 3)] {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = killed(dir.path(), append_third);
+        engine.answer(prefix, Answer::IoInCommit);
+        *engine.page.left.lock().unwrap() = Some(reopenings);
+        let store = open(&engine, dir.path()).unwrap();
+        assert_eq!((store.stats().findings, dir.path().join(ASIDE).exists()), (vec![], false));
+        for document in ["a", "b", "c"] {
+            assert_eq!(store.load(&name(document)).unwrap(), Some(expected(document, 3, 0, 100)));
+        }
+    }
+}
+
+/// Each time a disk may take seconds to say that it cannot.
+#[test]
+fn of_many_changes_on_one_page_few_are_tried() {
+    let head = 1_000;
+    let write = |store: &Store| (3..=head).for_each(|seq| store.append(&[append("b", seq, 10)]).unwrap());
+    for (page, from, to) in [(vec![], 1, head), (vec![1], 256, 511), (vec![3], 768, head)] {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = killed(dir.path(), write);
+        // Of a number what is before its last byte.
+        engine.turn_bad(
+            [keys::records(NUMBER), if page.is_empty() { page } else { [vec![0; 6], page].concat() }].concat(),
+        );
+        let store = open(&engine, dir.path()).unwrap();
+        assert_eq!(store.stats().findings, [Finding::Journal { file: ASIDE.into() }]);
+        let met = engine.page.met.load(Ordering::Relaxed);
+        assert!(met < 50, "the page is asked for {met} times");
+        engine.recover();
+        let loaded = store.load(&name("b")).unwrap().unwrap();
+        let lost: Vec<_> = loaded.set_aside.iter().filter_map(|lost| lost.seq).map(|seq| seq.0).collect();
+        assert_eq!(lost, (from.max(3)..=to).collect::<Vec<_>>());
+    }
 }
 
 #[test]
@@ -271,7 +322,7 @@ fn a_removal_that_is_left_out_accuses_nobody() {
 fn a_running_store_goes_on_without_the_document_when_it_is_reopened() {
     let dir = tempfile::tempdir().unwrap();
     let engine = Paged::default();
-    let config = JournalConfig { seal_bytes: 2_000, syncs: false };
+    let config = JournalConfig { seal_bytes: 2_000, ..UNSYNCED };
     let store = EngineStore::open(Journaled::open(engine.clone(), dir.path(), config).unwrap(), None).unwrap();
     for document in ["a", "b"] {
         store.append(&[append(document, 1, 100)]).unwrap();

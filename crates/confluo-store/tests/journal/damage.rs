@@ -128,7 +128,7 @@ fn what_an_earlier_use_of_the_files_left_behind_is_not_read_again() {
 fn what_a_damaged_journal_lost_after_a_hand_over_that_failed_is_never_missing_in_silence() {
     const LAST: u64 = 24;
     let names = ["a", "b", "c"];
-    let config = JournalConfig { seal_bytes: 12_000, syncs: false };
+    let config = JournalConfig { seal_bytes: 12_000, ..UNSYNCED };
     let mut losses = 0;
     for (fail_at, flip_at) in
         (4..20_u64).step_by(5).flat_map(|fail_at| (0..14_000).step_by(1_400).map(move |at| (fail_at, at)))

@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use confluo_store::{Batch, Engine, EngineError, JournalConfig, Journaled, MemoryEngine, engine::Visit};
@@ -58,7 +59,7 @@ impl Engine for Disk {
         if !is_hit || self.0.applies.load(Ordering::Relaxed) {
             self.0.pairs.commit(batch)?;
         }
-        if is_hit { Err(EngineError::Io(std::io::Error::other("asked for"))) } else { Ok(()) }
+        if is_hit { Err(EngineError::Io(std::io::ErrorKind::StorageFull.into())) } else { Ok(()) }
     }
 
     fn reopen(&self) -> Result<(), EngineError> {
@@ -71,7 +72,7 @@ impl Engine for Disk {
 }
 
 /// Nothing here cuts the power.
-pub(crate) const UNSYNCED: JournalConfig = JournalConfig { seal_bytes: 3 << 19, syncs: false };
+pub(crate) const UNSYNCED: JournalConfig = JournalConfig { seal_bytes: 3 << 19, syncs: false, pause: Duration::ZERO };
 
 pub(crate) type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
 pub(crate) type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;

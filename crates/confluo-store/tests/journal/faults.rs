@@ -37,7 +37,7 @@ fn when_the_engine_fails_the_next_commit_says_so_and_nothing_is_lost() {
 fn a_hand_over_that_failed_is_told_before_the_next_commit_meets_it() {
     let dir = tempfile::tempdir().unwrap();
     let disk = Disk::default();
-    let config = JournalConfig { seal_bytes: 2_000, syncs: false };
+    let config = JournalConfig { seal_bytes: 2_000, ..UNSYNCED };
     let store = EngineStore::open(Journaled::open(disk.clone(), dir.path(), config).unwrap(), None).unwrap();
     assert_eq!(store.stats().unhealthy, None);
     disk.0.fails.store(true, Ordering::Relaxed);
@@ -63,7 +63,7 @@ fn whichever_commit_fails_behind_the_journal_nothing_acknowledged_is_lost() {
             let disk = Disk::default();
             disk.0.applies.store(applies, Ordering::Relaxed);
             disk.0.fail_at.store(fail_at, Ordering::Relaxed);
-            let config = JournalConfig { seal_bytes: 2_000, syncs: false };
+            let config = JournalConfig { seal_bytes: 2_000, ..UNSYNCED };
             let open = || EngineStore::open(Journaled::open(disk.clone(), dir.path(), config).unwrap(), None);
             let store = open().unwrap();
             let mut acknowledged = 0;

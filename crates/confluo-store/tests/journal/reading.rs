@@ -5,6 +5,7 @@ use std::{ops::ControlFlow, sync::atomic::Ordering};
 use confluo_store::{
     DocumentStore, Engine, EngineStore, Journaled,
     contract::{append, expected, name},
+    journal,
 };
 
 use crate::disk::{Disk, Pairs, Random, UNSYNCED, apply, pairs};
@@ -64,4 +65,16 @@ fn the_engine_takes_many_commits_at_once() {
     assert!((2..30).contains(&commits), "1,000 commits in a few parts, none of them large: {commits}");
     let store = EngineStore::open(disk, None).unwrap();
     assert_eq!(store.load(&name("a")).unwrap(), Some(expected("a", 1_000, 0, 100)), "also without the journal");
+}
+
+#[test]
+fn a_journal_is_left_where_nobody_closed_it() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!journal::was_left(dir.path()));
+    let disk = Disk::default();
+    let journaled = Journaled::open(disk.clone(), dir.path(), UNSYNCED).unwrap();
+    journaled.commit(Random(3).batch(10).0).unwrap();
+    assert!(journal::was_left(dir.path()), "this process may be killed");
+    drop(journaled);
+    assert!(!journal::was_left(dir.path()));
 }

@@ -13,10 +13,10 @@ use confluo_store::{
     keys, salvage_store,
 };
 
-use crate::disk::{Disk, Pairs};
+use crate::disk::{Disk, Pairs, UNSYNCED};
 
 /// All stays in the first file.
-const CONFIG: JournalConfig = JournalConfig { seal_bytes: 8 << 20, syncs: false };
+const CONFIG: JournalConfig = JournalConfig { seal_bytes: 8 << 20, ..UNSYNCED };
 
 fn open(disk: &Disk, dir: &Path) -> EngineStore<Journaled<Disk>> {
     EngineStore::open(Journaled::open(disk.clone(), dir, CONFIG).expect("a sound store"), None).expect("a sound store")
