@@ -73,7 +73,11 @@ impl StoreAddress {
             anyhow::Error::new(error).context(format!("cannot open the store in {}{advice}", folder.display()))
         })?;
         for finding in store.stats().findings {
-            tracing::error!(%finding, "the store's files were damaged; `confluo store acknowledge` ends this message");
+            // A file that was kept aside stands until it is removed.
+            tracing::error!(
+                %finding,
+                "the store's files were damaged; `confluo store acknowledge`, or removing the file that is named, ends this message"
+            );
         }
         Ok(store)
     }

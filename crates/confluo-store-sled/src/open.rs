@@ -1,13 +1,16 @@
 //! Opening sled's files: with the settings that keep `blobs/` empty, every new file synced, every panic explained.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io,
-    panic::{self, AssertUnwindSafe},
     path::Path,
 };
 
-use confluo_store::{EngineError, engine::is_unreadable};
+use confluo_store::{
+    EngineError,
+    engine::{self, is_unreadable},
+    folder, journal, page_cache,
+};
 
 use crate::{SledConfig, redundant, wreck};
 
@@ -25,7 +28,7 @@ pub(crate) struct Handles {
 
 pub(crate) fn open(config: &SledConfig) -> Result<Handles, EngineError> {
     let dir = &config.dir;
-    fs::create_dir_all(dir).map_err(EngineError::Io)?;
+    folder::make(dir).map_err(EngineError::Io)?;
     check_not_foreign(dir)?;
     let set_aside = look_at_files(dir)?;
     let db = guard(|| {
@@ -62,6 +65,11 @@ fn look_at_files(dir: &Path) -> Result<Vec<String>, EngineError> {
         Err(TryLockError::Error(error)) => return Err(EngineError::Io(error)),
         Ok(()) => {}
     }
+    if journal::was_left(dir) {
+        // A sync may have failed before the last process ended: what the system shows of the log may not be on the disk, and the
+        // journal is what has it.
+        page_cache::forget(&dir.join("db"));
+    }
     let set_aside = redundant::put_damaged_aside(dir).map_err(EngineError::Io)?;
     if wreck::would_be_cut(log, dir).map_err(EngineError::Io)? {
         return Err(EngineError::Damaged(
@@ -92,21 +100,12 @@ fn sync_created(dir: &Path, log: &File) -> io::Result<()> {
     if blobs.is_dir() {
         File::open(blobs)?.sync_all()?;
     }
-    File::open(dir)?.sync_all()?;
-    // The folder itself too: whoever made it, a moment ago, may not have seen to it. An unopenable parent (execute permission
-    // only) is no reason to refuse; the folder's entry is then synced by the system.
-    for parent in dir.canonicalize()?.ancestors().skip(1).take(2) {
-        if let Ok(parent) = File::open(parent) {
-            parent.sync_all()?;
-        }
-    }
-    Ok(())
+    folder::sync(dir)
 }
 
 /// sled would create its files beside those of another engine, and an empty store would greet everybody.
 fn check_not_foreign(dir: &Path) -> Result<(), EngineError> {
-    let redb = dir.join("confluo.redb");
-    if redb.exists() {
+    if dir.join("confluo.redb").try_exists().map_err(EngineError::Io)? {
         return Err(EngineError::Foreign {
             path: dir.to_owned(),
             found: "a redb store (store.engine = \"redb\")".into(),
@@ -146,9 +145,5 @@ pub(crate) fn explain_read(error: sled::Error) -> EngineError {
 
 /// Runs sled's code, which panics on some damaged files.
 pub(crate) fn guard<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(EngineError::Damaged(format!("sled panicked: {text}")))
-    })
+    engine::guard("sled", run)
 }

@@ -1,8 +1,6 @@
 //! `confluo serve`: the server itself.
 
-use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use confluo_hub::Hub;
+use confluo_store::folder;
 use tokio::net::TcpListener;
 use tokio::runtime::{self, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -60,7 +59,7 @@ fn build_runtime(config: &Config) -> anyhow::Result<Runtime> {
 
 /// Documents are for the server's user alone, whatever its umask. A folder that is there keeps its mode.
 fn make_data_folder(folder: &Path) -> anyhow::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(|| {
+    folder::make(folder).with_context(|| {
         let folder = folder.display();
         format!("cannot make the data folder {folder}; choose another with --data-dir or server.data_dir")
     })
