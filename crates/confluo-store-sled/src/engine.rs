@@ -4,15 +4,16 @@ use std::{
     fmt,
     fs::File,
     ops::ControlFlow,
-    sync::{
-        PoisonError, RwLock, RwLockReadGuard,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{PoisonError, RwLock, RwLockReadGuard},
     thread,
     time::Duration,
 };
 
-use confluo_store::{Batch, Engine, EngineError, Finding, engine::Visit, page_cache};
+use confluo_store::{
+    Batch, Engine, EngineError, Finding,
+    engine::Visit,
+    page_cache::{self, FailedSync},
+};
 
 use crate::{
     SledConfig,
@@ -24,6 +25,8 @@ const LOCK_ATTEMPTS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// A change leaves about six objects, and one flush of `crossbeam-epoch` frees up to 512 that are two epochs old.
 const CHANGES_FREED_AT_ONCE: usize = 32;
+/// sled joins a leaf that holds fewer with the one on its left.
+const LEAST_IN_LEAF: usize = 4;
 
 /// One tree of a hardened sled.
 pub struct SledEngine {
@@ -31,15 +34,14 @@ pub struct SledEngine {
     /// `None` after a reopening that failed. Readers hold the lock while they read, so that reopening waits for them:
     /// sled must be dropped whole before it can be opened again.
     handles: RwLock<Option<Handles>>,
-    /// A commit failed since they were opened: what the system shows of the log may not be on the disk.
-    has_failed: AtomicBool,
+    failed_sync: FailedSync,
 }
 
 impl SledEngine {
     /// The engine alone; [`crate::open`] makes a store of it.
     pub fn open(config: SledConfig) -> Result<Self, EngineError> {
         let handles = open::open(&config)?;
-        Ok(Self { config, handles: RwLock::new(Some(handles)), has_failed: AtomicBool::new(false) })
+        Ok(Self { config, handles: RwLock::new(Some(handles)), failed_sync: FailedSync::default() })
     }
 
     /// Lets go of sled's files, and returns when somebody else could open them.
@@ -99,19 +101,31 @@ impl Engine for SledEngine {
         let committed = self.with_handles(|handles| {
             let keys = batch.len();
             let mut changes = sled::Batch::default();
+            let mut removed = Vec::new();
             for (key, value) in batch.into_changes() {
-                match value {
-                    Some(value) => changes.insert(key, value),
-                    None => changes.remove(key),
+                if let Some(value) = value {
+                    changes.insert(key, value);
+                } else {
+                    check_removal(&handles.db, &key)?;
+                    changes.remove(key.as_slice());
+                    removed.push(key);
                 }
             }
             handles.db.apply_batch(changes).map_err(explain)?;
+            // Whoever comes to a leaf with few keys joins it. Later its neighbour may not be readable any more.
+            for key in removed {
+                handles.db.get(key).map_err(explain)?;
+            }
             free_replaced_pages(keys);
             handles.db.flush().map_err(explain)?;
             // sled's flush hands the bytes to the system; only this makes them durable.
             if self.config.syncs { handles.log.sync_data().map_err(EngineError::Io) } else { Ok(()) }
         });
-        committed.inspect_err(|_| self.has_failed.store(true, Ordering::Relaxed))
+        self.failed_sync.note(committed)
+    }
+
+    fn check_removal(&self, key: &[u8]) -> Result<(), EngineError> {
+        self.with_handles(|handles| check_removal(&handles.db, key))
     }
 
     fn reopen(&self) -> Result<(), EngineError> {
@@ -119,7 +133,7 @@ impl Engine for SledEngine {
         self.close(handles.take());
         self.forget_log();
         *handles = Some(open::open(&self.config)?);
-        self.has_failed.store(false, Ordering::Relaxed);
+        self.failed_sync.clear();
         Ok(())
     }
 
@@ -134,6 +148,16 @@ impl Engine for SledEngine {
     }
 }
 
+/// Looks at what sled comes upon when it removes a key. It notes that it joins two leaves before it reads the left one; where it
+/// cannot, each later reading of anything under their parent fails as this one.
+fn check_removal(db: &sled::Db, key: &[u8]) -> Result<(), EngineError> {
+    // What may be left on the left side of the key, before there is the other leaf.
+    for pair in db.range(..=key).rev().take(1 + LEAST_IN_LEAF) {
+        pair.map_err(explain_read)?;
+    }
+    Ok(())
+}
+
 /// sled leaves the pages that a commit replaced to `crossbeam-epoch`, which frees a few hundred objects now and then, as threads
 /// go on reading and writing: after a busy hour the rest would stay for as long as nobody does.
 fn free_replaced_pages(keys: usize) {
@@ -146,7 +170,7 @@ impl Drop for SledEngine {
     fn drop(&mut self) {
         let Some(handles) = self.handles.get_mut().unwrap_or_else(PoisonError::into_inner).take() else { return };
         self.close(Some(handles));
-        if *self.has_failed.get_mut() {
+        if self.failed_sync.is_noted() {
             self.forget_log();
             return;
         }
@@ -183,7 +207,7 @@ mod tests {
             }
             engine.commit(batch).unwrap();
         }
-        engine.has_failed.store(true, Ordering::Relaxed);
+        engine.failed_sync.note(Err::<(), _>(())).unwrap_err();
         drop(engine);
         let mut names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
         assert!(names.all(|name| !name.to_string_lossy().starts_with("snap.")));

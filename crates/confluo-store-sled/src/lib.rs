@@ -8,7 +8,10 @@
 //! - It panics on some damaged files, while opening and later. Every call stands behind a guard and becomes an error.
 //! - It refuses to open over a damaged `conf` or `snap.*`, which it can make anew. Those are put aside first, and reported.
 //! - After a full disk it answers the same error for ever. Reopening drops every handle and begins anew, in the process.
-//! - After a sync that failed the system may show what is not on the disk ([`confluo_store::page_cache`]). Reopening has it forget that.
+//! - After a sync that failed the system may show what is not on the disk ([`confluo_store::page_cache`]). Reopening has it forget that,
+//!   and so has opening what was not closed.
+//! - It notes that it joins two leaves before it reads the left one, and where it cannot, everything under their parent is lost. So
+//!   both are read before a key is removed.
 //! - It takes damage in its log for the end, and cuts off what follows, even where it then does not open. So this crate reads the
 //!   log first, and refuses one that would lose more than a cut of power may leave: [`open_wreck`] gets all of it out.
 //! - What is left of that it opens silently without the newest entries. [`confluo_store::watermark`] notices.
