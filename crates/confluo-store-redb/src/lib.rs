@@ -3,13 +3,15 @@
 //! redb syncs each commit itself. What is added here: the file is made under another name and takes its own when it is
 //! whole, and the folder is synced, so that a cut of power at the first start leaves a store or none; panics on damaged
 //! files become errors; after a failed write everything is dropped, and what the system shows of the file, which may not be on the
-//! disk, is forgotten and opened again; and a page that the disk does not give is damage of what lies there, where redb would serve
-//! nothing more.
+//! disk, is forgotten and opened again, as it is where the last process did not close it; and a page that the disk does not give is
+//! damage of what lies there, where redb would serve nothing more, or, after a panic in a transaction, not open again.
 //!
 //! Opening after a crash walks the whole file to check it. This is the only crate that knows redb.
 
 mod backend;
 mod engine;
+#[cfg(test)]
+mod failing;
 mod open;
 mod wreck;
 

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
-    panic::{self, AssertUnwindSafe},
     path::Path,
     sync::{
         Arc,
@@ -11,7 +10,7 @@ use std::{
     },
 };
 
-use confluo_store::EngineError;
+use confluo_store::{EngineError, engine, folder, journal, page_cache};
 use redb::{Database, DatabaseError, StorageError, backends::FileBackend};
 
 use crate::{RedbConfig, backend::Backend};
@@ -21,7 +20,7 @@ const UNFINISHED: &str = "confluo.redb.unfinished";
 
 pub(crate) fn open(config: &RedbConfig) -> Result<Database, EngineError> {
     let dir = &config.dir;
-    fs::create_dir_all(dir).map_err(EngineError::Io)?;
+    folder::make(dir).map_err(EngineError::Io)?;
     check_not_foreign(dir)?;
     let mut builder = Database::builder();
     builder.set_cache_size(config.cache_capacity_bytes);
@@ -39,10 +38,20 @@ fn open_file(builder: &redb::Builder, dir: &Path) -> Result<Database, EngineErro
     if file.metadata().map_err(EngineError::Io)?.len() == 0 {
         return Err(EngineError::Damaged("the file is empty".into()));
     }
+    if journal::was_left(dir) {
+        // A sync may have failed before the last process ended: what the system shows of the file may not be on the disk, and the
+        // journal is what has it.
+        page_cache::forget(&dir.join(FILE));
+    }
     let is_open = Arc::new(AtomicBool::new(false));
-    let database = FileBackend::new(file).and_then(|file| builder.create_with_backend(Backend::new(file, &is_open)));
+    let file = FileBackend::new(file).map_err(|error| explain_open(error, dir))?;
+    #[cfg(test)]
+    let file = crate::failing::Failing { file, bad: crate::failing::bad(dir) };
+    let database = builder.create_with_backend(Backend::new(file, &is_open));
     let database = database.map_err(|error| explain_open(error, dir))?;
     is_open.store(true, Ordering::Relaxed);
+    // The other name of this file, where somebody was stopped as he made it. Nobody makes one now.
+    remove_if_there(&dir.join(UNFINISHED)).map_err(EngineError::Io)?;
     Ok(database)
 }
 
@@ -58,10 +67,7 @@ fn create(builder: &redb::Builder, dir: &Path) -> Result<(), EngineError> {
 
 fn make(builder: &redb::Builder, dir: &Path) -> io::Result<()> {
     let unfinished = dir.join(UNFINISHED);
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_if_there(&unfinished)?;
     drop(builder.create(&unfinished).map_err(|error| match error {
         DatabaseError::Storage(StorageError::Io(error)) => error,
         other => io::Error::other(other),
@@ -73,15 +79,17 @@ fn make(builder: &redb::Builder, dir: &Path) -> io::Result<()> {
             fs::rename(&unfinished, dir.join(FILE))?;
         }
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => fs::remove_file(&unfinished)?,
+        // Whoever opened it meanwhile has removed it too.
+        _ => remove_if_there(&unfinished)?,
     }
-    for folder in dir.canonicalize()?.ancestors().take(3) {
-        // An unopenable parent (execute permission only) is no reason to refuse.
-        if let Ok(folder) = File::open(folder) {
-            folder.sync_all()?;
-        }
+    folder::sync(dir)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// An empty store beside the data of another engine would greet everybody.
@@ -126,11 +134,7 @@ pub(crate) fn explain(error: impl Into<redb::Error>) -> EngineError {
 
 /// Runs redb's code, which may panic on damaged files.
 pub(crate) fn guard<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(EngineError::Damaged(format!("redb panicked: {text}")))
-    })
+    engine::guard("redb", run)
 }
 
 #[cfg(test)]
@@ -146,6 +150,16 @@ mod tests {
         create(&builder, dir.path()).unwrap();
         assert_eq!(fs::read(dir.path().join(FILE)).unwrap(), b"theirs");
         assert!(!dir.path().join(UNFINISHED).exists());
+    }
+
+    #[test]
+    fn the_other_name_of_a_file_goes_when_it_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        create(&Database::builder(), dir.path()).unwrap();
+        // As a kill between two steps leaves it.
+        fs::hard_link(dir.path().join(FILE), dir.path().join(UNFINISHED)).unwrap();
+        open(&RedbConfig::new(dir.path())).unwrap();
+        assert!(!dir.path().join(UNFINISHED).exists() && dir.path().join(FILE).exists());
     }
 
     #[test]

@@ -20,6 +20,11 @@ fn a_bad_page_costs_one_document() {
 }
 
 #[test]
+fn removals_beside_a_bad_page_cost_nobody_anything() {
+    bad_page::check_removals(open_store, "confluo.redb");
+}
+
+#[test]
 fn a_page_that_is_none_after_a_crash_is_refused_and_costs_one_document_in_a_salvage() {
     bad_page::check_killed_and_refused(open_store, open_wreck, "confluo.redb", turn_into_no_page);
 }
