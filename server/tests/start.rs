@@ -181,6 +181,11 @@ fn a_check_of_the_configuration_knows_whose_server_it_is() {
     // An operator who is not the server's user may not read them, and the server may.
     chown(&data, Some(1_000), Some(1_000)).unwrap();
     check(&check_as(UNPRIVILEGED, &log), 0, &[]);
+    // Before the first start it is the user in whose folder the data folder would be made.
+    fs::remove_dir_all(&data).unwrap();
+    check(&check_as(UNPRIVILEGED, &elsewhere), 1, &["audit.file", "Permission denied"]);
+    chown(folder.path(), Some(1_000), Some(1_000)).unwrap();
+    check(&check_as(UNPRIVILEGED, &elsewhere), 0, &[]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs::metadata;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,10 +111,13 @@ impl Door {
     /// another user's, that one is the server's, and may open what is closed to whoever asks.
     pub fn check(config: &Config) -> Result<(), DoorError> {
         let data_dir = &config.server.data_dir;
-        let is_closed = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
-        let is_own =
-            metadata(data_dir).map_or_else(|error| !is_closed(&error), |folder| folder.uid() == geteuid().as_raw());
-        let is_told = |error: &io::Error| is_own || !is_closed(error);
+        // Of folders that are not there yet, the one that they would be made in.
+        let folders = data_dir.ancestors().map(|folder| if folder == "" { Path::new(".") } else { folder });
+        let found = folders
+            .map(metadata)
+            .find(|found| !found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound));
+        let is_own = found.is_none_or(|found| found.is_ok_and(|folder| folder.uid() == geteuid().as_raw()));
+        let is_told = |error: &io::Error| is_own || error.kind() != io::ErrorKind::PermissionDenied;
         if let Some(error) = Audit::check(&config.audit, data_dir).err().filter(is_told) {
             return Err(DoorError::Audit(error));
         }
