@@ -122,6 +122,98 @@ test('a reader who becomes a writer sends what was refused, and it is saved', ()
   expect(sync.status, 'nothing is refused any more').toEqual({ kind: 'read-only', refused: false })
 })
 
+test('a refusal that is told after the access was given is of the time before', () => {
+  const { sync, type } = client()
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  server.isReadOnly = true
+  vi.advanceTimersByTime(100)
+  type('one')
+  vi.advanceTimersByTime(100)
+  type('another')
+
+  server.isReadOnly = false
+  server.tellAccess('write')
+  vi.advanceTimersByTime(100)
+  server.answerProbe(true)
+  expect(sync.canWrite).toBe(true)
+  server.answerProbe(true)
+  vi.advanceTimersByTime(100)
+  server.answerProbe()
+  expect(server.doc.getText('t').toString()).toBe('anotherone')
+  expect(sync.status).toEqual({ kind: 'saved' })
+})
+
+test('the first answer to what was asked after the access was given may still tell of what was refused before', () => {
+  const { sync, type } = client()
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  server.isReadOnly = true
+  type('refused')
+  server.isReadOnly = false
+  server.tellAccess('write')
+  vi.advanceTimersByTime(100)
+  server.answerProbe(true)
+  expect(server.doc.getText('t').toString()).toBe('refused')
+  expect(sync.canWrite).toBe(true)
+
+  server.isReadOnly = true
+  vi.advanceTimersByTime(100)
+  server.answerProbe(true)
+  expect(sync.status, 'a later one is believed').toEqual({ kind: 'read-only', refused: true })
+})
+
+test('who becomes a writer sends what was refused, also where nothing counts as unsaved', () => {
+  const { doc, sync } = client()
+  Y.applyUpdate(doc, edited('from before'), sync.provider)
+  sync.destroy()
+  const again = client({ doc, awareness: new Awareness(doc) })
+  server.isReadOnly = true
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe(true)
+  expect(again.sync.unsaved).toBe(0)
+
+  server.isReadOnly = false
+  server.tellAccess('write')
+  expect(server.doc.getText('t').toString()).toBe('from before')
+  expect(again.sync.status, 'not yet told').toEqual({ kind: 'live' })
+  vi.advanceTimersByTime(100)
+  server.answerProbe()
+  expect(again.sync.status).toEqual({ kind: 'saved' })
+})
+
+test('without a token in hand, a refusal lasts as long as the connection', () => {
+  const { sync, type } = client()
+  server.isReadOnly = true
+  server.open()
+  type('refused')
+  vi.advanceTimersByTime(100)
+  server.answerProbe(true)
+  expect(sync.canWrite).toBe(false)
+
+  server.socket.closeWith(1006)
+  server.isReadOnly = false
+  vi.advanceTimersByTime(20_000)
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  expect(sync.canWrite).toBe(true)
+  expect(sync.status).toEqual({ kind: 'saved' })
+})
+
+test('a count of unsaved edits that was never kept is none', () => {
+  const { sync, type } = client({ unsaved: undefined as unknown as number })
+  expect(sync.status).toEqual({ kind: 'connecting', unsaved: 0 })
+  type('a')
+  server.open()
+  vi.advanceTimersByTime(0)
+  server.answerProbe()
+  expect(sync.status).toEqual({ kind: 'saved' })
+})
+
 test('the time of the next attempt is the one that the provider keeps', () => {
   const { sync } = client()
   server.open()
@@ -202,3 +294,9 @@ test('whoever was there before a reconnect is seen again at once', async () => {
   await vi.advanceTimersByTimeAsync(0)
   expect(awareness.meta.has(7)).toBe(false)
 })
+
+function edited(text: string): Uint8Array {
+  const doc = new Y.Doc()
+  doc.getText('t').insert(0, text)
+  return Y.encodeStateAsUpdate(doc)
+}

@@ -1,4 +1,3 @@
-import * as broadcast from 'lib0/broadcastchannel'
 import * as decoding from 'lib0/decoding'
 import type { Awareness } from 'y-protocols/awareness'
 import { WebsocketProvider } from 'y-websocket'
@@ -15,6 +14,7 @@ import {
   MESSAGE_SAVE_STATUS,
   MESSAGE_SYNC,
 } from './messages.ts'
+import { forgetPeers, joinTabs, nextDelay } from './provider-parts.ts'
 import { SaveTracker } from './save-tracker.ts'
 import { type Access, isSameStatus, type SyncStatus } from './status.ts'
 import { isExpired, type TokenSource, tokenProtocols } from './token.ts'
@@ -22,6 +22,8 @@ import { type Renewal, TokenRenewal } from './token-renewal.ts'
 
 /** Longer than the stock 2.5 s, because the status offers to try at once, and a server that restarts is spared. */
 const MAX_BACKOFF_MS = 15_000
+/** So often in a row no fresh token was to be had before it is told as a fault. */
+const FAILURES_TO_TELL = 3
 const SYNC_STEP_1 = 0
 const UNAUTHORISED = 4401
 const TOKEN_EXPIRED = 4501
@@ -60,6 +62,8 @@ export class ConfluoSync {
   #isConnected = false
   #access: Access = 'write'
   #hasRefusedEdits = false
+  /** The server has just said that edits are taken, and may still have to tell of some that it refused before. */
+  #isNewWriter = false
   #interruption: { reason: CloseReason; retryAt: number } | null = null
   #stop: { reason: CloseReason; detail: string } | null = null
   readonly #renewal: TokenRenewal
@@ -74,12 +78,12 @@ export class ConfluoSync {
 
   constructor(options: SyncOptions) {
     this.#options = options
-    this.#status = { kind: 'connecting', unsaved: options.unsaved }
     this.#saves = new SaveTracker(
       options.unsaved,
       (counter) => this.#sendToServer(encodeSaveProbe(counter)),
       () => this.#update(),
     )
+    this.#status = { kind: 'connecting', unsaved: this.#saves.unsaved }
     this.#renewal = new TokenRenewal(options.token ?? { initial: null }, (answer) => this.#onRenewal(answer))
     this.provider = new WebsocketProvider(
       options.serverUrl,
@@ -207,11 +211,9 @@ export class ConfluoSync {
     }
     provider.messageHandlers[MESSAGE_SAVE_STATUS] = (_encoder, decoder) => {
       const { counter, refused } = decodeSaveReply(decoder)
-      if (refused) {
-        this.#hasRefusedEdits = true
-        this.#access = 'read'
-      }
-      this.#saves.confirm(counter, refused)
+      const isLatest = this.#saves.confirm(counter, refused)
+      if (refused) this.#onRefusal(isLatest && !this.#isNewWriter)
+      if (isLatest) this.#isNewWriter = false
       this.#update()
     }
     provider.messageHandlers[MESSAGE_LINEAGE] = (_encoder, decoder) => {
@@ -237,9 +239,9 @@ export class ConfluoSync {
       this.#saves.connectionLost()
       this.#interruption = {
         reason: this.#interruptionFor(event?.code ?? 1006),
-        retryAt: Date.now() + this.#nextDelay(),
+        retryAt: Date.now() + nextDelay(provider),
       }
-      queueMicrotask(() => this.#forgetPeers())
+      queueMicrotask(() => forgetPeers(this.#options.awareness))
       this.#update()
     })
     provider.on('closed', ({ code, reason }) => {
@@ -251,12 +253,25 @@ export class ConfluoSync {
   }
 
   #onAccess(access: Access): void {
-    const mayWriteNow = access === 'write' && this.#access === 'read'
+    const hasRefused = this.#access === 'read' && (this.#hasRefusedEdits || this.#saves.unsaved > 0)
     this.#access = access
-    if (!mayWriteNow) return
+    this.#isNewWriter = access === 'write'
+    if (access === 'read') return
     this.#hasRefusedEdits = false
-    if (this.#saves.unsaved === 0) return
-    // The server has none of what it refused, and an edit is sent only once by itself.
+    // What is under way was asked before; its answer may come after this, and tell of what was refused then.
+    if (hasRefused) this.#sendAgain()
+    else if (this.#saves.unsaved > 0) this.#saves.askAgain()
+  }
+
+  #onRefusal(isForGood: boolean): void {
+    if (isForGood) {
+      this.#hasRefusedEdits = true
+      this.#access = 'read'
+    } else this.#sendAgain()
+  }
+
+  /** The server has none of what it refused, and an edit is sent only once by itself. */
+  #sendAgain(): void {
     this.#sendToServer(encodeUpdate(Y.encodeStateAsUpdate(this.#options.doc)))
     this.#saves.askAgain()
   }
@@ -266,6 +281,11 @@ export class ConfluoSync {
     this.#interruption = null
     const { token } = this.#renewal
     if (token !== null) this.#sendToServer(encodeToken(token))
+    else {
+      // Nobody tells what a cookie allows by now, but by refusing.
+      this.#access = 'write'
+      this.#hasRefusedEdits = false
+    }
   }
 
   /**
@@ -273,32 +293,8 @@ export class ConfluoSync {
    * document to one that has started over, and that one would bring it back to the server.
    */
   #joinTabsOf(lineage: string | null): void {
-    const { provider } = this
     const { serverUrl, document } = this.#options
-    const channel = `${serverUrl}/${document}?lineage=${lineage ?? ''}`
-    const isJoined = provider.bcconnected
-    if (channel === provider.bcChannel) return
-    // Not `disconnectBc`, which would tell the server too that nobody is here any more.
-    if (isJoined) broadcast.unsubscribe(provider.bcChannel, provider._bcSubscriber)
-    provider.bcconnected = false
-    provider.bcChannel = channel
-    if (isJoined) provider.connectBc()
-  }
-
-  /** What a stock provider does next: it counts this failure first, then waits 2ⁿ · 100 ms. */
-  #nextDelay(): number {
-    return Math.min(2 ** (this.provider.wsUnsuccessfulReconnects + 1) * 100, MAX_BACKOFF_MS)
-  }
-
-  /**
-   * Awareness ignores clocks that it has seen, so after a reconnect everybody else would stay invisible until their
-   * next renewal, up to 15 s later. Forgetting the clocks of who is gone shows them at once.
-   */
-  #forgetPeers(): void {
-    const { awareness } = this.#options
-    for (const clientId of awareness.meta.keys()) {
-      if (clientId !== awareness.clientID && !awareness.states.has(clientId)) awareness.meta.delete(clientId)
-    }
+    joinTabs(this.provider, `${serverUrl}/${document}?lineage=${lineage ?? ''}`)
   }
 
   readonly #onDocUpdate = (update: Uint8Array, origin: unknown): void => {
@@ -359,7 +355,11 @@ export class ConfluoSync {
 
   #interruptionFor(code: number): CloseReason {
     if (!this.#renewsAfter(code)) return closeReason(code)
-    return { ...closeReason(TOKEN_EXPIRED), advice: 'A fresh key is being asked for.' }
+    const advice =
+      this.#renewal.failures < FAILURES_TO_TELL
+        ? 'A fresh key is being asked for.'
+        : 'No fresh key could be had. Open the link again, or tell whoever runs this.'
+    return { ...closeReason(TOKEN_EXPIRED), advice }
   }
 
   /** At the door an expired token is refused like any other, but a person is better told that it has expired. */

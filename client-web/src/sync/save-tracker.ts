@@ -30,7 +30,8 @@ export class SaveTracker {
   isConfirmed = false
 
   constructor(unsaved: number, send: (counter: number) => void, changed: () => void) {
-    this.#edits = unsaved
+    // What a program has kept may be missing, and a count that is none would never come down.
+    this.#edits = Number.isFinite(unsaved) ? unsaved : 0
     this.#send = send
     this.#changed = changed
   }
@@ -59,11 +60,14 @@ export class SaveTracker {
     this.#cancel()
   }
 
-  /** The server's answer; `refused` edits were not stored, so they stay unsaved. */
-  confirm(counter: number, refused: boolean): void {
+  /**
+   * The server's answer; `refused` edits were not stored, so they stay unsaved. False when it answers what has been asked
+   * again since.
+   */
+  confirm(counter: number, refused: boolean): boolean {
     this.isSupported = true
     const probe = this.#probe
-    if (probe === null || probe.counter !== counter) return
+    if (probe === null || probe.counter !== counter) return false
     this.#probe = null
     if (!refused) {
       this.#savedEdits = probe.edits
@@ -71,11 +75,13 @@ export class SaveTracker {
     }
     this.#changed()
     if (this.unsaved > 0 && !refused) this.#schedule()
+    return true
   }
 
-  /** What had been refused is sent again, and an answer that is under way does not cover it. */
+  /** An answer that is under way does not cover what there is to know. */
   askAgain(): void {
     this.#probe = null
+    this.isConfirmed = false
     this.#schedule()
   }
 

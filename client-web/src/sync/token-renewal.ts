@@ -23,6 +23,8 @@ export class TokenRenewal {
   #isStopped = true
   /** When it asks next by itself, in milliseconds since the epoch. */
   nextAt: number | null = null
+  /** How often in a row nobody could be asked. */
+  failures = 0
 
   constructor(source: TokenSource, onAnswer: (answer: Renewal) => void) {
     this.#source = source
@@ -76,13 +78,20 @@ export class TokenRenewal {
     const wait = this.#lastAskedAt + MIN_INTERVAL_MS - Date.now()
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
     this.#lastAskedAt = Date.now()
-    let fresh: string | null
+    let fresh: string | null | undefined
     try {
       fresh = (await this.#source.refresh?.(old)) ?? null
     } catch {
+      // Nobody could be asked.
+    }
+    // One that came another way meanwhile is newer than any answer to the old one.
+    if (this.#token !== old) return 'renewed'
+    if (fresh === undefined) {
+      this.failures++
       this.#retry()
       return 'unreachable'
     }
+    this.failures = 0
     if (fresh === null) return 'refused'
     if (fresh === old) {
       // Some endpoints hand out the same token until it has ended.

@@ -145,6 +145,53 @@ test('while the endpoint is away a refused client waits, and comes back by itsel
   expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.new'])
 })
 
+test('an endpoint that never answers rightly is told as a fault, and asked on', async () => {
+  const refresh = vi.fn(async () => {
+    throw new Error('404')
+  })
+  const { sync } = client({ token: { initial: 'old', refresh } })
+  server.open()
+  server.socket.closeWith(4401)
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(sync.status).toMatchObject({ reason: { advice: 'A fresh key is being asked for.' } })
+  await vi.advanceTimersByTimeAsync(10_000)
+  expect(refresh).toHaveBeenCalledTimes(3)
+  expect(sync.status).toMatchObject({
+    kind: 'reconnecting',
+    reason: { advice: 'No fresh key could be had. Open the link again, or tell whoever runs this.' },
+  })
+  refresh.mockResolvedValueOnce('new' as never)
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.new'])
+})
+
+test.each([['fresh'], [null], [new Error('no network')]])(
+  'what an endpoint says of a token (%s) does not concern the one of a newer link',
+  async (answer) => {
+    let say = (_: string | null): void => {}
+    let fail = (_: Error): void => {}
+    const refresh = () =>
+      new Promise<string | null>((resolve, reject) => {
+        say = resolve
+        fail = reject
+      })
+    const { sync } = client({ token: { initial: 'old', refresh } })
+    server.open()
+    server.socket.closeWith(4401)
+    await vi.advanceTimersByTimeAsync(0)
+    sync.useToken('of another link')
+    if (answer instanceof Error) fail(answer)
+    else say(answer)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(server.socket.protocols).toEqual(['confluo', 'confluo.token.of another link'])
+    server.open()
+    vi.advanceTimersByTime(0)
+    server.answerProbe()
+    expect(server.sent.filter(isToken).at(-1)).toEqual({ type: 2, text: 'of another link' })
+    expect(sync.status).toEqual({ kind: 'saved' })
+  },
+)
+
 test('a token that came another way is used at once, also where it had ended', () => {
   const { sync } = client({ token: { initial: 'old' } })
   server.open()

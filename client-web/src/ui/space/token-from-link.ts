@@ -73,6 +73,8 @@ function takeToken(space: SpaceName): string | null {
 }
 
 function keepFresh(space: SpaceName, old: string | null, fresh: string): void {
+  // Another link has been opened meanwhile.
+  if ((tokens.get(space) ?? null) !== old) return
   tokens.set(space, fresh)
   if (old !== null && tokenInAddress() === old) putInAddress(fresh)
 }
