@@ -12,6 +12,17 @@ function reconnecting(code: number): SyncStatus {
   return { kind: 'reconnecting', unsaved: 0, retryAt: 0, reason: closeReason(code) }
 }
 
+/** One of each kind that no close code brings. */
+const CALM: readonly SyncStatus[] = [
+  { kind: 'connecting', unsaved: 2 },
+  { kind: 'live' },
+  { kind: 'saving', unsaved: 2 },
+  { kind: 'saved' },
+  { kind: 'read-only', refused: false },
+  { kind: 'read-only', refused: true },
+  { kind: 'offline', unsaved: 2 },
+]
+
 test('every code of the server is told in words, with what to do', () => {
   for (const { code, permanent, meaning, advice } of CLOSE_REASONS) {
     const notice = noticeOf(permanent ? stopped(code) : reconnecting(code), browser)
@@ -42,8 +53,17 @@ test('what the browser lacks is said, unless the server has more to tell', () =>
 
 test('where no copy is kept, nobody is told that one is', () => {
   for (const { code } of CLOSE_REASONS) {
-    const notice = noticeOf(reconnecting(code), { ...browser, keepsCopy: false })
-    expect(notice?.text, String(code)).not.toContain('kept here')
+    for (const status of [stopped(code, 2), reconnecting(code)]) {
+      const notice = noticeOf(status, { ...browser, keepsCopy: false })
+      expect(notice?.text, String(code)).not.toContain('kept here')
+    }
+  }
+  for (const status of CALM) {
+    const { text } = noticeOf(status, { ...browser, keepsCopy: false }) ?? { text: '' }
+    expect(text, status.kind).not.toMatch(/kept here|in this browser/)
   }
   expect(noticeOf(reconnecting(1001), { ...browser, keepsCopy: false })?.text).toContain('in this tab only')
+  const refused = { kind: 'read-only', refused: true } as const
+  expect(noticeOf(refused, browser)?.text).toContain('only in this browser: reload if')
+  expect(noticeOf(refused, { ...browser, keepsCopy: false })?.text).toContain('only in this tab.')
 })

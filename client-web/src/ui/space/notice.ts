@@ -29,7 +29,8 @@ export function noticeOf(status: SyncStatus, browser: Browser): Notice | null {
       const isReset = code === 4409
       const actions: NoticeAction[] = isReset || status.unsaved > 0 ? ['download'] : []
       actions.push(isReset ? 'start-over' : 'try-again')
-      return { key: `stopped ${code}`, tone: 'problem', title: meaning, text: advice, actions }
+      const text = whereKept(advice, browser.keepsCopy)
+      return { key: `stopped ${code}`, tone: 'problem', title: meaning, text, actions }
     }
     case 'reconnecting': {
       const { code, name, meaning, advice } = status.reason
@@ -38,15 +39,17 @@ export function noticeOf(status: SyncStatus, browser: Browser): Notice | null {
       const text = whereKept(advice, browser.keepsCopy)
       return { key: `reconnecting ${code}`, tone: 'passing', title: meaning, text, actions: [] }
     }
-    case 'read-only':
+    case 'read-only': {
       if (!status.refused) break
+      const where = browser.keepsCopy ? 'browser: reload if you were given access' : 'tab'
       return {
         key: 'refused',
         tone: 'remark',
         title: 'Your last edits were not accepted.',
-        text: 'You may look at this space, but not edit it. They are only in this browser.',
+        text: `You may look at this space, but not edit it. They are only in this ${where}.`,
         actions: ['download'],
       }
+    }
   }
   const lack = whatIsLacking(browser)
   return lack === null ? null : { key: LACK, tone: 'remark', title: null, text: lack, actions: [] }
