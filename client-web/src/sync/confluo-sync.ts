@@ -137,6 +137,11 @@ export class ConfluoSync {
     }
   }
 
+  /** Whether an edit that was begun is not yet in the document. */
+  get isWriting(): boolean {
+    return this.#editsUnderWay > 0
+  }
+
   /** Resolves when all edits that were begun are in the document: not before may it be closed. */
   async written(): Promise<void> {
     if (this.#editsUnderWay > 0) await new Promise<void>((resolve) => this.#onWritten.push(resolve))

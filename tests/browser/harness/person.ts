@@ -157,11 +157,14 @@ export class Person {
   /** The document as this browser keeps it, read where it is kept. */
   async document(space: string): Promise<Y.Doc> {
     const updates = await this.page.evaluate(async (name) => {
-      const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const database = await new Promise<IDBDatabase | null>((resolve) => {
         const request = indexedDB.open(name)
+        // Whoever looks must not make one.
+        request.onupgradeneeded = () => request.transaction?.abort()
         request.onsuccess = () => resolve(request.result)
-        request.onerror = () => reject(request.error)
+        request.onerror = () => resolve(null)
       })
+      if (database === null) return []
       const rows = await new Promise<Uint8Array[]>((resolve, reject) => {
         const request = database.transaction('updates').objectStore('updates').getAll()
         request.onsuccess = () => resolve(request.result)

@@ -52,14 +52,3 @@ test('an export and an import that cannot be loaded say so, and work after a rel
   await picker.setInputFiles(file)
   await expect(ada.text.locator('h1')).toHaveText('Heading')
 })
-
-test('a space that this browser cannot open says so', async ({ server, arrive }) => {
-  const ada = await arrive('Ada')
-  await ada.page.addInitScript(() => {
-    IDBObjectStore.prototype.get = () => {
-      throw new Error('the disk is gone')
-    }
-  })
-  await ada.page.goto(`${server.url}/s/${newSpace()}`)
-  await expect(ada.page.getByRole('alert')).toContainText('has failed')
-})

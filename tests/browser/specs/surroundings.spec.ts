@@ -49,19 +49,27 @@ test('a browser that keeps no copy is not told that one is kept', async ({ netwo
   await expect(ada.status).not.toHaveAttribute('title', /kept here/)
 })
 
-test('what is written after the browser has cleared its storage reaches the server', async ({ server, arrive }) => {
-  const url = `${server.url}/s/${newSpace()}`
-  const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
-  for (const person of [ada, ben]) await person.open(url)
-  await ada.writeLine('before')
-  await ada.isSaved()
-  const session = await ada.page.context().newCDPSession(ada.page)
-  await session.send('Storage.clearDataForOrigin', { origin: server.url, storageTypes: 'indexeddb' })
-  await ada.writeLine('after')
-  await expect(ben.text).toContainText('after')
-  await ada.isSaved()
-  await expect(ada.status).toHaveAttribute('title', /keeps no copy/)
-})
+for (const when of ['at once', 'when the copy has ended'] as const) {
+  test(`what is written ${when} after the browser has cleared its storage reaches the server, and a new copy`, async ({
+    server,
+    arrive,
+  }) => {
+    const space = newSpace()
+    const [ada, ben] = [await arrive('Ada'), await arrive('Ben')]
+    for (const person of [ada, ben]) await person.open(`${server.url}/s/${space}`)
+    await ada.writeLine('before')
+    await ada.isSaved()
+    const session = await ada.page.context().newCDPSession(ada.page)
+    await session.send('Storage.clearDataForOrigin', { origin: server.url, storageTypes: 'indexeddb' })
+    if (when !== 'at once') await ada.keeps(space, 'before')
+    await ada.writeLine('after')
+    await expect(ben.text).toContainText('after')
+    await ada.isSaved()
+    await ada.keeps(space, 'after')
+    await ada.keeps(space, 'before')
+    await expect(ada.status).toHaveAttribute('title', /A copy is kept/)
+  })
+}
 
 test('the longest status is whole and covers nothing, from a phone to a desk', async ({ network, arrive }) => {
   const ada = await arrive('Ada', { viewport: { width: 375, height: 760 }, hasTouch: true })

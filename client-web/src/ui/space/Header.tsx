@@ -10,7 +10,7 @@ import { Menu, type MenuSection } from '../../parts/Menu.tsx'
 import type { BoardApi } from '../../whiteboard/board-api.ts'
 import { followLink } from '../navigation.ts'
 import { Avatars } from './Avatars.tsx'
-import { useText } from './hooks.ts'
+import { useKeepsCopy, useText } from './hooks.ts'
 import { StatusLine } from './StatusLine.tsx'
 import type { SpaceSession } from './session.ts'
 import { shareLink, shareLinkWithKey } from './share.ts'
@@ -45,13 +45,14 @@ const VIEWS: readonly { view: View; label: string; icon: IconName; keys: string 
 export function Header(props: HeaderProps): ReactElement {
   const { session, person, peers, isPhone, canWrite, followed, onFollow, onProfile } = props
   const filePicker = useRef<HTMLInputElement>(null)
+  const keepsCopy = useKeepsCopy(session.localCopy)
   return (
     <header className="space-header">
       <a className="home-link" href="/" aria-label="Confluo, all spaces" onClick={followLink}>
         <Mark />
       </a>
       <Title session={session} canWrite={canWrite} />
-      <StatusLine sync={session.sync} keepsCopy={session.localCopy !== null} onExplain={props.onExplain} />
+      <StatusLine sync={session.sync} keepsCopy={keepsCopy} onExplain={props.onExplain} />
       {/* Before what must keep its place: people come and go, and the row of them grows to the left. */}
       <Avatars
         mostShown={isPhone ? 2 : 5}

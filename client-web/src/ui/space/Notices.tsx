@@ -24,7 +24,7 @@ export function Notices({ session, notice, onPutAway }: NoticesProps): ReactElem
   const run = (action: NoticeAction): void => {
     if (action === 'download') downloadSpace(session)
     else if (action === 'try-again') session.sync.reconnectNow()
-    else void startOver(session)
+    else void session.startOver()
   }
   return (
     <aside key={notice.key} className={`notice ${notice.tone}`} role={ROLES[notice.tone]}>
@@ -51,10 +51,4 @@ export function Notices({ session, notice, onPutAway }: NoticesProps): ReactElem
       )}
     </aside>
   )
-}
-
-async function startOver(session: SpaceSession): Promise<void> {
-  session.sync.destroy()
-  await session.localCopy?.discard()
-  window.location.reload()
 }

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import type { Awareness } from 'y-protocols/awareness'
 import type * as Y from 'yjs'
+import type { LocalCopy } from '../../local/local-copy.ts'
 import { type Peer, type Presence, readPeers } from '../../model/presence.ts'
 import type { ConfluoSync, SyncStatus } from '../../sync/index.ts'
 
@@ -17,6 +18,13 @@ export function useCanWrite(sync: ConfluoSync): boolean {
   return useSyncExternalStore(
     useCallback((changed) => sync.subscribe(changed), [sync]),
     () => sync.canWrite,
+  )
+}
+
+export function useKeepsCopy(copy: LocalCopy): boolean {
+  return useSyncExternalStore(
+    useCallback((changed) => copy.subscribe(changed), [copy]),
+    () => copy.isKept,
   )
 }
 

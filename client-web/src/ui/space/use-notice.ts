@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import { useSyncStatus } from './hooks.ts'
+import { useKeepsCopy, useSyncStatus } from './hooks.ts'
 import { LACK, type Notice, noticeOf } from './notice.ts'
 import type { SpaceSession } from './session.ts'
 
@@ -13,7 +13,7 @@ interface ShownNotice {
 /** What there is to say now, unless it has been put away. */
 export function useNotice(session: SpaceSession): ShownNotice {
   const status = useSyncStatus(session.sync)
-  const browser = { keepsCopy: session.localCopy !== null, isSecure: window.isSecureContext }
+  const browser = { keepsCopy: useKeepsCopy(session.localCopy), isSecure: window.isSecureContext }
   const notice = noticeOf(status, browser)
   const key = notice?.key ?? null
   const [away, setAway] = useState<readonly string[]>(() => (isLackKnown() ? [LACK] : []))
