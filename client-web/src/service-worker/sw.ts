@@ -27,7 +27,7 @@ worker.addEventListener('fetch', (event) => {
   const url = new URL(request.url)
   if (request.method !== 'GET' || url.origin !== worker.location.origin) return
   if (request.mode === 'navigate') {
-    if (isPage(url.pathname)) event.respondWith(page(request))
+    if (isPage(url.pathname)) event.respondWith(page(request, event))
   } else if (/^\/(assets|excalidraw)\//.test(url.pathname) || FILES.includes(url.pathname)) {
     event.respondWith(keptOrFetched(request))
   }
@@ -38,14 +38,27 @@ function isPage(path: string): boolean {
 }
 
 /** The network first, so that a new version shows on the next visit; the kept page when there is none. */
-async function page(request: Request): Promise<Response> {
+async function page(request: Request, event: FetchEvent): Promise<Response> {
   const kept = await caches.match('/')
   try {
     const response = await fetch(request)
+    if (response.ok && !response.redirected) event.waitUntil(keepPage(response.clone()))
     return response.status >= 500 && kept ? kept : response
   } catch {
     return kept ?? Response.error()
   }
+}
+
+/**
+ * The server writes its settings into the page: where fresh tokens come from, and what the page may do. So the last one
+ * is kept, if it is of the build that this worker has the files of.
+ */
+async function keepPage(response: Response): Promise<void> {
+  const text = await response.clone().text()
+  const entry = /src="(\/assets\/[^"]+)"/.exec(text)?.[1]
+  if (entry === undefined || !FILES.includes(entry)) return
+  const cache = await caches.open(CACHE)
+  await cache.put('/', response)
 }
 
 /**

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CHROMIUM } from '../playwright.config.ts'
 import { expectSamePages, newSpace, Person } from '../harness/person.ts'
+import { Server } from '../harness/server.ts'
 import { expect, test } from '../harness/test.ts'
 
 /** Waits until the page could be opened without a network. */
@@ -99,6 +100,26 @@ test('a browser that was closed offline has kept everything', async ({ ownServer
   await again.isSaved()
   await second.close()
   rmSync(profile, { recursive: true, force: true })
+})
+
+test('a page that opens without a network has the settings that its server had last', async ({ arrive }) => {
+  const settings: Record<string, string> = { CONFLUO__APP__TOKEN_REFRESH_URL: '/first' }
+  const server = await Server.start(settings)
+  const ada = await arrive('Ada')
+  const url = `${server.url}/s/${newSpace()}`
+  const endpoint = ada.page.locator('meta[name="confluo-token-refresh"]')
+  await ada.open(url)
+  await canOpenOffline(ada)
+  await server.kill()
+  settings.CONFLUO__APP__TOKEN_REFRESH_URL = '/second'
+  await server.start()
+  await ada.open(url)
+  await expect(endpoint).toHaveAttribute('content', '/second')
+
+  await server.kill()
+  await ada.open(url)
+  await expect(endpoint).toHaveAttribute('content', '/second')
+  await server.stop()
 })
 
 test('two tabs of one browser stay in step without a server, also after a reload', async ({ ownServer, arrive }) => {
