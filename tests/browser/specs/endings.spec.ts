@@ -153,6 +153,44 @@ test('what one tab has started over stays so, though another has not yet been to
   expect(right.complaints).toEqual([])
 })
 
+test('where no copy is kept, what one tab has started over stays so as well', async ({ ownServer, arrive }) => {
+  const space = newSpace()
+  const left = await arrive('Ada')
+  await left.page.context().addInitScript(() => Object.defineProperty(window, 'indexedDB', { value: undefined }))
+  await left.open(`${ownServer.url}/s/${space}`)
+  await left.writeLine('from before the reset')
+  await left.isSaved()
+  const right = new Person(await left.page.context().newPage(), 'Ada, second tab')
+  let isRightCutOff = false
+  await right.page.routeWebSocket(/\/sync\//, (socket) => {
+    if (isRightCutOff) void socket.close()
+    else socket.connectToServer()
+  })
+  await right.open(`${ownServer.url}/s/${space}`)
+  await right.isSaved()
+
+  isRightCutOff = true
+  await restartWithAnother(ownServer, space, 'The new plan')
+  await expect(right.status).toHaveAttribute('data-status', 'reconnecting')
+  await left.page.getByRole('button', { name: 'Start from the server’s' }).click()
+  await expect(left.title).toHaveValue('The new plan')
+  await left.writeLine('from after the reset')
+  await left.isSaved()
+  await right.writeLine('written to the old one')
+
+  isRightCutOff = false
+  await expect(right.status).toContainText('Space was reset')
+  await expect(right.text).not.toContainText('from after the reset')
+  const ben = await arrive('Ben')
+  await ben.open(`${ownServer.url}/s/${space}`)
+  await expect(ben.text).toContainText('from after the reset')
+  for (const person of [left, ben]) {
+    await expect(person.text).not.toContainText('from before the reset')
+    await expect(person.text).not.toContainText('written to the old one')
+  }
+  expect(right.complaints).toEqual([])
+})
+
 test('who may only read sees everything and cannot edit', async ({ network, arrive }) => {
   const space = newSpace()
   const ada = await arrive('Ada')
