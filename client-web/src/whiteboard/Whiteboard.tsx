@@ -76,10 +76,11 @@ export default function Whiteboard(props: WhiteboardProps): ReactElement {
       // An image is not yet what the document keeps, and this tab is all that has it.
       if (current.isWaiting) event.preventDefault()
     }
-    window.addEventListener('beforeunload', onUnload)
+    // Before whoever asks what is unsaved.
+    window.addEventListener('beforeunload', onUnload, { capture: true })
     window.addEventListener('pagehide', write)
     return () => {
-      window.removeEventListener('beforeunload', onUnload)
+      window.removeEventListener('beforeunload', onUnload, { capture: true })
       window.removeEventListener('pagehide', write)
       stopPeers()
       stopFraming()

@@ -16,7 +16,7 @@ export interface Notice {
 /** The key of what is said of the browser and not of the server. */
 export const LACK = 'lack'
 
-interface Browser {
+export interface Browser {
   keepsCopy: boolean
   isSecure: boolean
 }

@@ -1,6 +1,7 @@
-import { useEffect, useState } from 'react'
-import { useKeepsCopy, useSyncStatus } from './hooks.ts'
-import { LACK, type Notice, noticeOf } from './notice.ts'
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import type { ConfluoSync } from '../../sync/index.ts'
+import { useKeepsCopy } from './hooks.ts'
+import { type Browser, LACK, type Notice, noticeOf } from './notice.ts'
 import type { SpaceSession } from './session.ts'
 
 interface ShownNotice {
@@ -12,9 +13,8 @@ interface ShownNotice {
 
 /** What there is to say now, unless it has been put away. */
 export function useNotice(session: SpaceSession): ShownNotice {
-  const status = useSyncStatus(session.sync)
   const browser = { keepsCopy: useKeepsCopy(session.localCopy), isSecure: window.isSecureContext }
-  const notice = noticeOf(status, browser)
+  const notice = useSameNotice(session.sync, browser)
   const key = notice?.key ?? null
   const [away, setAway] = useState<readonly string[]>(() => (isLackKnown() ? [LACK] : []))
   // When it happens the next time it is news again; what a browser lacks it goes on lacking.
@@ -29,6 +29,19 @@ export function useNotice(session: SpaceSession): ShownNotice {
     },
     bringBack: isAway && key !== LACK ? () => setAway((keys) => keys.filter((kept) => kept !== key)) : null,
   }
+}
+
+/** The same object for as long as it says the same: a space is not drawn anew for every edit that is saved. */
+function useSameNotice(sync: ConfluoSync, browser: Browser): Notice | null {
+  const latest = useRef<Notice | null>(null)
+  return useSyncExternalStore(
+    useCallback((changed) => sync.subscribe(changed), [sync]),
+    () => {
+      const next = noticeOf(sync.status, browser)
+      if (JSON.stringify(next) !== JSON.stringify(latest.current)) latest.current = next
+      return latest.current
+    },
+  )
 }
 
 function isLackKnown(): boolean {
