@@ -1,11 +1,11 @@
-//! Who does not read what it is asked.
+//! Who does not read what it is asked, and what the room does not read.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use confluo_hub::{Hub, HubConfig};
-use confluo_protocol::{DocumentName, Message, SyncMessage, UpdateV1};
-use confluo_store::MemoryStore;
+use confluo_protocol::{AuthMessage, DocumentName, Message, SyncMessage, UpdateV1};
+use confluo_store::{MemoryStore, faulty::FaultyStore};
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -51,4 +51,39 @@ async fn fr7_an_answer_to_what_was_not_read_waits_and_is_taken_when_its_sender_r
         }
         assert!(other.wait_shown(2).await);
     }
+}
+
+/// Its room takes no mail while a commit waits for the disk, and would keep what is posted.
+#[tokio::test]
+async fn fr7_what_is_for_clients_alone_takes_no_place_on_the_way_to_a_room() {
+    let document = DocumentName::new("notes").unwrap();
+    let store = Arc::new(FaultyStore::new(MemoryStore::new()));
+    let config = HubConfig { mailbox_messages: 1, mailbox_bytes: 32, ..HubConfig::default() };
+    let hub = Hub::start(config, store.clone()).unwrap();
+    let (tasks, gate, peer) = (TaskTracker::new(), Arc::new(Gate::default()), Arc::new(Stalled::default()));
+    store.hold();
+    let words = || Bytes::from_static(b"words");
+    let for_clients = [Message::Lineage(words()), Message::Auth(AuthMessage::PermissionDenied(words()))];
+    peer.change(|state| {
+        state.flows = true;
+        state.incoming.push_back(edit_of(1).encode());
+    });
+    let served = peer.enter(&hub, &document, &tasks, &gate);
+    let waiting = store.clone();
+    tokio::task::spawn_blocking(move || waiting.wait_until_held(1)).await.unwrap();
+    peer.change(|state| {
+        // It fills what may wait for the commit.
+        state.incoming.push_back(edit_of(2).encode());
+        state.incoming.extend((0..50).flat_map(|_| for_clients.each_ref().map(Message::encode)));
+    });
+    let is_read = async {
+        while peer.look(|state| !state.incoming.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let is_read = tokio::time::timeout(Duration::from_secs(20), is_read).await;
+    // First, so that a test that fails ends.
+    store.release();
+    is_read.expect("all of it is read");
+    drop(served);
 }
