@@ -28,6 +28,9 @@ fn damage_to_any_file_of_a_killed_process_is_reported() {
     println!("{reports:?}");
     check("confluo.redb", &reports.remove("confluo.redb").unwrap());
     check("journal-0", &reports.remove("journal-0").unwrap());
+    // It is made beside, and was not written to.
+    let spare = reports.remove("journal-1");
+    assert!(spare.is_none_or(|report| report.unharmed == 30), "nothing is in it");
     assert_eq!(reports.remove("watermark"), Some(DamageReport { unharmed: 30, ..DamageReport::default() }));
     assert!(reports.is_empty(), "files without a trial: {reports:?}");
 }

@@ -28,6 +28,9 @@ fn damage_to_any_file_of_a_killed_process_is_reported() {
     check("db", &reports.remove("db").unwrap());
     check("db without its snapshots", &reports.remove("db without its snapshots").unwrap());
     check("journal-0", &reports.remove("journal-0").unwrap());
+    // It is made beside, and was not written to.
+    let spare = reports.remove("journal-1");
+    assert!(spare.is_none_or(|report| report.unharmed == 30), "nothing is in it");
     check_redundant(reports, 30);
 }
 

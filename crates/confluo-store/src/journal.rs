@@ -6,7 +6,7 @@
 //! 1. A commit becomes one frame at the end of a preallocated file, which is synced ([`file`]).
 //! 2. What the engine does not have yet is kept in memory, in layers that every read looks at first ([`layers`]).
 //! 3. When a file has enough, it is *sealed*: a thread gives its changes to the engine, in some commits, the last of them with
-//!    the number of their last frame. Meanwhile commits go to the other file.
+//!    the number of their last frame. Meanwhile commits go to the other file, which the same thread has made.
 //! 4. Opening gives the engine all frames that it has not, then begins with new files; closing leaves none.
 //!
 //! Until the engine has the number, reads find all that it was given in a layer, and a crash leaves all of it in a file: so
@@ -31,6 +31,8 @@ mod salvage;
 use std::{
     error::Error,
     fmt,
+    fs::File,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread::JoinHandle,
@@ -97,8 +99,12 @@ struct Shared<E> {
 struct Checkpoint {
     /// There is a sealed layer that the thread has not dealt with.
     is_due: bool,
+    /// There is no other file yet, and the thread is to make it.
+    lacks_spare: bool,
     /// The engine refused the last one: told to the next commit.
     failure: Option<EngineError>,
+    /// The file that commits go to next, so that none of them waits until it is made.
+    spare: Option<File>,
     stops: bool,
 }
 
@@ -157,7 +163,7 @@ impl<E: Engine> Engine for Journaled<E> {
     fn reopen(&self) -> Result<(), EngineError> {
         let mut files = self.shared.lock_files();
         *files = None;
-        self.shared.wait_for_checkpoint().failure = None;
+        *self.shared.wait_for_checkpoint() = Checkpoint::default();
         self.shared.engine.reopen()?;
         let found = Found::read(&self.shared.engine, &self.shared.dir)?;
         // The engine takes them in parts, which readers must not see, and perhaps not to the end.
@@ -196,16 +202,23 @@ impl<E: Engine> Shared<E> {
             return Err(failure);
         }
         drop(checkpoint);
+        let are_begun = files.are_begun();
         files.append(&batch, self.config.syncs).map_err(EngineError::Io)?;
-        let mut layers = self.write_layers();
-        layers.active.merge(batch);
-        if files.written() < self.config.seal_bytes {
+        self.write_layers().active.merge(batch);
+        let is_full = files.written() >= self.config.seal_bytes;
+        if !is_full {
+            if !are_begun {
+                self.lock_checkpoint().lacks_spare = true;
+                self.changed.notify_all();
+            }
             return Ok(());
         }
-        let mut checkpoint = self.lock_checkpoint();
+        // Else the next commit would make the same file.
+        let checkpoint = self.changed.wait_while(self.lock_checkpoint(), |checkpoint| checkpoint.lacks_spare);
+        let mut checkpoint = checkpoint.unwrap_or_else(PoisonError::into_inner);
         if !checkpoint.is_due && checkpoint.failure.is_none() {
-            layers.seal(files.last());
-            files.begin_other().map_err(EngineError::Io)?;
+            self.write_layers().seal(files.last());
+            files.begin_other(checkpoint.spare.take()).map_err(EngineError::Io)?;
             checkpoint.is_due = true;
             self.changed.notify_all();
         }
@@ -216,19 +229,34 @@ impl<E: Engine> Shared<E> {
     fn make_checkpoints(&self) {
         loop {
             let waiting = self.lock_checkpoint();
-            let waiting = self.changed.wait_while(waiting, |checkpoint| !checkpoint.is_due && !checkpoint.stops);
-            if waiting.unwrap_or_else(PoisonError::into_inner).stops {
+            let is_idle = |checkpoint: &mut Checkpoint| !checkpoint.is_due && !checkpoint.lacks_spare;
+            let waiting = self.changed.wait_while(waiting, |checkpoint| is_idle(checkpoint) && !checkpoint.stops);
+            let Checkpoint { lacks_spare, stops, .. } = *waiting.unwrap_or_else(PoisonError::into_inner);
+            if stops {
                 return;
             }
-            let outcome = self.give_sealed_to_engine();
-            let mut checkpoint = self.lock_checkpoint();
-            checkpoint.is_due = false;
-            checkpoint.failure = outcome.err();
+            if lacks_spare {
+                // Where it cannot be made, the commit that needs it tries again, and is told why.
+                let spare = file::make_spare(&self.dir, self.config.syncs).ok();
+                let mut checkpoint = self.lock_checkpoint();
+                (checkpoint.spare, checkpoint.lacks_spare) = (spare, false);
+            } else {
+                let outcome = self.give_sealed_to_engine();
+                let mut checkpoint = self.lock_checkpoint();
+                checkpoint.is_due = false;
+                checkpoint.failure = outcome.err();
+            }
             self.changed.notify_all();
         }
     }
 
+    /// A panic is a failure as well: else whoever waits for the checkpoint would wait for ever.
     fn give_sealed_to_engine(&self) -> Result<(), EngineError> {
+        let given = panic::catch_unwind(AssertUnwindSafe(|| self.try_to_give_sealed_to_engine()));
+        given.unwrap_or_else(|_| Err(EngineError::Damaged("a checkpoint panicked; the log says where".into())))
+    }
+
+    fn try_to_give_sealed_to_engine(&self) -> Result<(), EngineError> {
         let Some(sealed) = self.read_layers().sealed.clone() else { return Ok(()) };
         // An engine that was given nothing must stay empty: only then it may become a store.
         if !sealed.changes.is_empty() {
@@ -239,7 +267,8 @@ impl<E: Engine> Shared<E> {
     }
 
     fn wait_for_checkpoint(&self) -> MutexGuard<'_, Checkpoint> {
-        let checkpoint = self.changed.wait_while(self.lock_checkpoint(), |checkpoint| checkpoint.is_due);
+        let is_busy = |checkpoint: &mut Checkpoint| checkpoint.is_due || checkpoint.lacks_spare;
+        let checkpoint = self.changed.wait_while(self.lock_checkpoint(), is_busy);
         checkpoint.unwrap_or_else(PoisonError::into_inner)
     }
 

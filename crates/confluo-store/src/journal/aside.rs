@@ -7,12 +7,17 @@ use std::{
     path::Path,
 };
 
-use super::file::{NAMES, paths};
+use super::file::{NAMES, paths, read_what_is_given};
 
 /// Keeps what is in the files under other names too.
 pub(super) fn keep(dir: &Path) -> io::Result<()> {
     for path in paths(dir) {
-        if !path.try_exists()? {
+        let (bytes, is_whole) = match read_what_is_given(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            read => read?,
+        };
+        // Such a file was made and never written to.
+        if is_whole && bytes.iter().all(|byte| *byte == 0) {
             continue;
         }
         for number in 1.. {
@@ -22,7 +27,7 @@ pub(super) fn keep(dir: &Path) -> io::Result<()> {
                 fs::hard_link(&path, &aside).or_else(|_| copy(&path, &aside))?;
                 break;
             }
-            if fs::read(&aside)? == fs::read(&path)? {
+            if read_what_is_given(&aside)?.0 == bytes {
                 break;
             }
         }
@@ -30,11 +35,12 @@ pub(super) fn keep(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// The whole file or none: a part of it would be kept for ever, and another one beside it by each attempt that follows.
+/// All that the disk gives of the file, or none: a part of it would be kept for ever, and another one beside it by each attempt that follows.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let unfinished = to.with_extension("unfinished");
-    let copied = fs::copy(from, &unfinished)
-        .and_then(|_| File::open(&unfinished)?.sync_all())
+    let copied = read_what_is_given(from)
+        .and_then(|(bytes, _)| fs::write(&unfinished, bytes))
+        .and_then(|()| File::open(&unfinished)?.sync_all())
         .and_then(|()| fs::rename(&unfinished, to));
     copied.inspect_err(|_| drop(fs::remove_file(&unfinished)))
 }

@@ -12,12 +12,14 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
 use confluo_protocol::{DecodeError, Reader, Writer};
 
-use crate::{Batch, EngineError};
+use crate::{Batch, EngineError, WreckFile, engine::is_unreadable};
 
 /// Written in full when a file is made, so that a sync has no metadata to write: it then takes half as long.
 const FILE_BYTES: u64 = 2 << 20;
@@ -27,6 +29,9 @@ const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 17;
 /// More frames than files hold.
 const MOST_LATER: u64 = 1 << 32;
+/// Bytes may be laid out so that at each of them a frame seems to begin: so many times as long as a file is what checksums are
+/// computed of in the search for one.
+const MOST_TIMES: usize = 64;
 pub(super) const NAMES: [&str; 2] = ["journal-0", "journal-1"];
 
 /// One commit.
@@ -42,8 +47,10 @@ pub(super) struct Frame {
 /// What is in the files.
 #[derive(Default)]
 pub(super) struct Frames {
-    /// Those that are intact, in the order of their numbers.
+    /// Those that are intact, in the order of their numbers, if they are wanted.
     pub(super) intact: Vec<Frame>,
+    /// Whether they are.
+    pub(super) keeps: bool,
     /// Some that were acknowledged are not among them.
     pub(super) are_damaged: bool,
     /// Behind some damage it cannot be told where frames begin.
@@ -52,7 +59,7 @@ pub(super) struct Frames {
     pub(super) unreadable: Option<u64>,
 }
 
-/// Both files; one is written to. Each is made when it is needed.
+/// Both files; one is written to. The first is made when it is needed, and so is the other one if nobody has made it before.
 pub(super) struct JournalFiles {
     dir: PathBuf,
     files: [Option<File>; 2],
@@ -75,9 +82,11 @@ impl JournalFiles {
     pub(super) fn append(&mut self, changes: &Batch, syncs: bool) -> io::Result<()> {
         let frame = encode(self.last + 1, changes)?;
         let file = &mut self.files[self.active];
-        let file = match file {
-            Some(file) => file,
-            None => file.insert(make(&self.dir, NAMES[self.active], syncs)?),
+        let file = if let Some(file) = file {
+            file
+        } else {
+            unless_missing(fs::remove_file(self.dir.join(NAMES[self.active])))?;
+            file.insert(make(&self.dir, NAMES[self.active], syncs)?)
         };
         file.write_all(&frame)?;
         if syncs {
@@ -88,16 +97,23 @@ impl JournalFiles {
         Ok(())
     }
 
-    /// Goes on in the other file. All that is in it is in the engine.
-    pub(super) fn begin_other(&mut self) -> io::Result<()> {
+    /// Goes on in the other file, which `spare` is the first time. All that is in it is in the engine.
+    pub(super) fn begin_other(&mut self, spare: Option<File>) -> io::Result<()> {
         self.active = 1 - self.active;
         self.written = 0;
-        let Some(file) = &mut self.files[self.active] else { return Ok(()) };
+        let file = &mut self.files[self.active];
+        *file = file.take().or(spare);
+        let Some(file) = file else { return Ok(()) };
         if file.metadata()?.len() > 2 * FILE_BYTES {
             // One large commit should not keep its room for ever.
             file.set_len(FILE_BYTES)?;
         }
         file.seek(SeekFrom::Start(0)).map(drop)
+    }
+
+    /// Whether there is any file yet.
+    pub(super) fn are_begun(&self) -> bool {
+        self.files.iter().any(Option::is_some)
     }
 
     /// Bytes in the active file.
@@ -113,14 +129,15 @@ impl JournalFiles {
 
 /// The frames of both files with numbers beyond `taken`.
 pub(super) fn read_frames(dir: &Path, taken: u64) -> Result<Frames, EngineError> {
-    let mut frames = Frames::default();
-    for name in NAMES {
-        let bytes = match fs::read(dir.join(name)) {
-            Ok(bytes) => Bytes::from(bytes),
+    let mut frames = Frames { keeps: true, ..Frames::default() };
+    for path in paths(dir) {
+        let (bytes, is_whole) = match read_what_is_given(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(EngineError::Io(error)),
+            read => read.map_err(EngineError::Io)?,
         };
-        frames.read(bytes, taken)?;
+        // What the disk does not give may have been the last frames.
+        frames.are_damaged |= !is_whole;
+        frames.read(bytes.into(), taken)?;
     }
     if let Some(number) = frames.unreadable {
         return Err(EngineError::Damaged(format!("frame {number} of the journal is no frame")));
@@ -128,6 +145,20 @@ pub(super) fn read_frames(dir: &Path, taken: u64) -> Result<Frames, EngineError>
     frames.intact.retain(|frame| frame.number > taken);
     frames.intact.sort_unstable_by_key(|frame| frame.number);
     Ok(frames)
+}
+
+/// What is in a file, with zeros for what the disk does not give at the third attempt either, and whether it gives all.
+pub(super) fn read_what_is_given(path: &Path) -> io::Result<(Vec<u8>, bool)> {
+    const ATTEMPTS: u32 = 3;
+    const PAUSE: Duration = Duration::from_secs(1);
+    for attempt in 1..=ATTEMPTS {
+        match fs::read(path) {
+            Err(error) if is_unreadable(&error) && attempt < ATTEMPTS => thread::sleep(PAUSE),
+            Err(error) if is_unreadable(&error) => break,
+            read => return Ok((read?, true)),
+        }
+    }
+    Ok((WreckFile::open(path)?.read_all(), false))
 }
 
 /// Removes the files: the engine has what is in them.
@@ -151,8 +182,19 @@ pub(super) fn paths(dir: &Path) -> impl Iterator<Item = PathBuf> {
     NAMES.into_iter().map(|name| dir.join(name))
 }
 
+/// The file that [`JournalFiles`] go on in when the first is full. An error where it is there already.
+pub(super) fn make_spare(dir: &Path, syncs: bool) -> io::Result<File> {
+    make(dir, NAMES[1], syncs)
+}
+
 fn make(dir: &Path, name: &str, syncs: bool) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(dir.join(name))?;
+    let path = dir.join(name);
+    let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+    // On a full disk a part of it would keep from others what room there is.
+    fill(file, dir, syncs).inspect_err(|_| drop(fs::remove_file(&path)))
+}
+
+fn fill(mut file: File, dir: &Path, syncs: bool) -> io::Result<File> {
     for _ in 0..FILE_BYTES / PAGE.len() as u64 {
         file.write_all(&PAGE)?;
     }
@@ -187,22 +229,28 @@ fn encode(number: u64, changes: &Batch) -> io::Result<Vec<u8>> {
 }
 
 impl Frames {
-    /// Adds those of a file. Damage at its beginning counts where a frame beyond `taken` lies behind it.
+    /// Adds those of a file. Damage in frames up to `taken` does not count, nor any behind which there is no frame beyond it.
     pub(super) fn read(&mut self, mut bytes: Bytes, taken: u64) -> Result<(), EngineError> {
         let (mut last, mut follows_damage) = (None, false);
+        let mut left = MOST_TIMES * bytes.len();
         loop {
             let Some((version, number, payload)) = split_frame(&mut bytes) else {
-                let Some(place) = find_later_frame(&bytes, last.map_or(taken, |last: u64| last.saturating_add(1)))
-                else {
-                    return Ok(());
+                let hit = last.map_or(taken, |last: u64| last.saturating_add(1));
+                let next = match find_later_frame(&bytes, hit, &mut left) {
+                    Behind::Nothing => return Ok(()),
+                    Behind::Frame(place) => Some(place).filter(|place| Some(*place) == claimed_end(&bytes)),
+                    Behind::Unknown => None,
                 };
-                self.are_damaged = true;
                 // Where the bad frame says that it ends the next one is what was written there. What is found anywhere else may
                 // be part of a document, put there by somebody who would like it to be read as a frame.
-                if Some(place) != claimed_end(&bytes) {
-                    self.are_cut_short = true;
+                let Some(place) = next else {
+                    if !matches!(find_later_frame(&bytes, hit.max(taken), &mut left), Behind::Nothing) {
+                        self.are_damaged = true;
+                        self.are_cut_short = true;
+                    }
                     return Ok(());
-                }
+                };
+                self.are_damaged |= last.is_none() || hit > taken;
                 bytes.advance(place);
                 last = last.map(|last| last.saturating_add(1));
                 follows_damage = true;
@@ -216,19 +264,30 @@ impl Frames {
                 return Ok(());
             }
             let follows_damage = std::mem::take(&mut follows_damage);
-            match decode_changes(&payload) {
-                Ok(changes) => {
+            match self.keeps.then(|| decode_changes(&payload)) {
+                Some(Ok(changes)) => {
                     self.intact.push(Frame { number, changes, follows_damage, begins_file: last.is_none() });
                 }
-                Err(_) => self.unreadable = self.unreadable.max(Some(number)),
+                Some(Err(_)) => self.unreadable = self.unreadable.max(Some(number)),
+                None => {}
             }
             last = Some(number);
         }
     }
 }
 
-/// Where behind a place at which no intact frame begins there is one with a number beyond `number`.
-fn find_later_frame(bytes: &Bytes, number: u64) -> Option<usize> {
+/// What is behind a place at which no intact frame begins.
+enum Behind {
+    /// No intact frame with a number beyond the one that was asked for.
+    Nothing,
+    /// There it is.
+    Frame(usize),
+    /// To find out takes too long.
+    Unknown,
+}
+
+/// Looks for a frame with a number beyond `number`. Checksums are computed of at most `left` bytes.
+fn find_later_frame(bytes: &Bytes, number: u64, left: &mut usize) -> Behind {
     let mut place = 1;
     while let Some(header) = bytes.get(place..place + HEADER_BYTES) {
         // Most of a file was never written.
@@ -239,12 +298,19 @@ fn find_later_frame(bytes: &Bytes, number: u64) -> Option<usize> {
         // Cheap to see, and true of hardly any place that is none.
         let found = u64::from_le_bytes(header[5..13].try_into().unwrap_or_default());
         let is_likely = (1..=VERSION).contains(&header[0]) && (1..MOST_LATER).contains(&found.saturating_sub(number));
-        if is_likely && split_frame(&mut bytes.slice(place..)).is_some() {
-            return Some(place);
+        if is_likely {
+            let mut frame = bytes.slice(place..);
+            // Of one that would end behind the file none is computed.
+            let cost = claimed_end(&frame).filter(|end| *end <= frame.len()).unwrap_or(0);
+            let Some(rest) = left.checked_sub(cost) else { return Behind::Unknown };
+            *left = rest;
+            if split_frame(&mut frame).is_some() {
+                return Behind::Frame(place);
+            }
         }
         place += 1;
     }
-    None
+    Behind::Nothing
 }
 
 /// Where the frame at the beginning ends, if its length is not what is damaged.
@@ -288,4 +354,20 @@ fn checksum(version: u8, rest: &[u8]) -> u32 {
     hasher.update(&[version]);
     hasher.update(rest);
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_at_which_frames_seem_to_begin_everywhere_are_given_up_and_told_of() {
+        let header = [&[VERSION, 1, 2, 3, 4][..], &5_u64.to_le_bytes(), &(1_u32 << 20).to_le_bytes()].concat();
+        let bytes: Bytes = header.into_iter().cycle().take(FILE_BYTES as usize).collect();
+        let mut left = MOST_TIMES * bytes.len();
+        assert!(matches!(find_later_frame(&bytes, 4, &mut left), Behind::Unknown));
+        let mut frames = Frames::default();
+        frames.read(bytes, 4).unwrap();
+        assert!(frames.are_damaged && frames.are_cut_short);
+    }
 }

@@ -63,7 +63,8 @@ struct Found {
 
 impl Found {
     fn read(dir: &Path, taken: u64) -> Result<Self, EngineError> {
-        let (mut all, mut newer, mut lacks_some) = (Frames::default(), Frames::default(), false);
+        let mut all = Frames { keeps: true, ..Frames::default() };
+        let (mut newer, mut lacks_some) = (Frames::default(), false);
         for path in file::paths(dir) {
             let file = match WreckFile::open(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -84,7 +85,7 @@ impl Found {
 /// The frames that can be made out in the files that were kept aside, in the order of their numbers: by then the engine had some of
 /// them, and others it never got.
 fn read_aside(dir: &Path) -> io::Result<Vec<Frame>> {
-    let mut frames = Frames::default();
+    let mut frames = Frames { keeps: true, ..Frames::default() };
     for name in aside::names(dir)? {
         // What is kept for its damage may be of any kind.
         if let Ok(file) = WreckFile::open(&dir.join(name)) {

@@ -22,6 +22,7 @@ pub(crate) struct Disk(pub(crate) Arc<DiskState>, u64);
 pub(crate) struct DiskState {
     pairs: MemoryEngine,
     pub(crate) fails: AtomicBool,
+    pub(crate) panics: AtomicBool,
     pub(crate) commits: AtomicU64,
     /// The commit that fails, counted from 1, and whether it is applied all the same.
     pub(crate) fail_at: AtomicU64,
@@ -51,6 +52,7 @@ impl Engine for Disk {
     }
 
     fn commit(&self, batch: Batch) -> Result<(), EngineError> {
+        assert!(!self.0.panics.load(Ordering::Relaxed), "asked for");
         let killed = self.0.killed.lock().expect("no test panics with it");
         if self.0.fails.load(Ordering::Relaxed) || *killed > self.1 {
             return Err(EngineError::Io(std::io::ErrorKind::StorageFull.into()));

@@ -53,6 +53,57 @@ fn a_hand_over_that_failed_is_told_before_the_next_commit_meets_it() {
     assert_eq!(store.load(&name("a")).unwrap(), Some(expected("a", 1, 0, 5_000)));
 }
 
+/// Where it panics, a checkpoint says so, and nobody waits for it for ever.
+#[test]
+fn a_checkpoint_that_panics_is_told_as_one_that_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::default();
+    let config = JournalConfig { seal_bytes: 2_000, ..UNSYNCED };
+    let store = EngineStore::open(Journaled::open(disk.clone(), dir.path(), config).unwrap(), None).unwrap();
+    disk.0.panics.store(true, Ordering::Relaxed);
+    store.append(&[append("a", 1, 5_000)]).unwrap();
+    let reason = (0..10_000_000).find_map(|_| {
+        std::thread::yield_now();
+        store.stats().unhealthy
+    });
+    assert!(reason.expect("it is told").contains("panicked"));
+    assert!(store.append(&[append("a", 2, 5_000)]).is_err());
+    disk.0.panics.store(false, Ordering::Relaxed);
+    store.reopen().unwrap();
+    assert_eq!(store.load(&name("a")).unwrap(), Some(expected("a", 1, 0, 5_000)));
+    store.append(&[append("a", 2, 5_000)]).unwrap();
+}
+
+#[test]
+fn the_second_file_is_made_before_a_commit_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("journal-0"), dir.path().join("journal-1"));
+    let disk = Disk::default();
+    let journaled = Journaled::open(disk.clone(), dir.path(), UNSYNCED).unwrap();
+    assert!(!first.exists() && !second.exists(), "who only reads waits for neither");
+    let (mut random, mut model) = (Random(5), Pairs::new());
+    let mut commit = |longest| {
+        let (batch, changes) = random.batch(longest);
+        journaled.commit(batch).unwrap();
+        apply(&mut model, changes);
+        model.clone()
+    };
+    commit(10);
+    let is_made = |_| {
+        std::thread::yield_now();
+        second.metadata().is_ok_and(|metadata| metadata.len() == first.metadata().unwrap().len())
+    };
+    assert!((0..10_000_000).any(is_made));
+    let begins = fs::read(&second).unwrap();
+    while fs::read(&second).unwrap() == begins {
+        commit(60_000);
+    }
+    let last = commit(10);
+    assert!(pairs(&journaled) == last);
+    drop(journaled);
+    assert!(!first.exists() && !second.exists());
+}
+
 /// With a journal so small that the engine takes what is in it all the time.
 #[test]
 fn whichever_commit_fails_behind_the_journal_nothing_acknowledged_is_lost() {
