@@ -84,7 +84,8 @@ impl Wreck {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             watermark => Some(watermark.map_err(EngineError::Io)?),
         };
-        let acknowledged = watermark.as_ref().and_then(|watermark| watermark::read(&watermark.read_all()));
+        let acknowledged =
+            watermark.as_ref().and_then(|watermark| watermark::read(&watermark.read(0, watermark::BYTES)));
         let is_unreadable = file.has_unreadable() || watermark.is_some_and(|watermark| watermark.has_unreadable());
         let lacks_some = pile.lacks_some || is_unreadable;
         let choice::Choice { chosen, doubts } = choice::choose(pile, &file, acknowledged);

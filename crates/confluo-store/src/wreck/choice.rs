@@ -73,9 +73,12 @@ pub(super) fn choose(pile: Pile, file: &WreckFile, acknowledged: Option<u64>) ->
     }
     let findings = single(FINDINGS).and_then(|list| value::decode_findings(FINDINGS, &list.source.read(file)).ok());
     choice.put_own(counted, last_number, acknowledged, findings.unwrap_or_default());
-    // A newer build's store is refused, as everywhere.
-    for key in [FORMAT, JOURNAL] {
-        if let Some(best) = single(key) {
+    // A newer build's store is refused, as everywhere. An older one's cannot be marked as one of this build's here.
+    let is_older = |best: &&Candidate| {
+        value::decode_format(FORMAT, &best.source.read(file)).is_ok_and(|format| format < FORMAT_VERSION)
+    };
+    for (key, best) in [(FORMAT, single(FORMAT).filter(|best| !is_older(best))), (JOURNAL, single(JOURNAL))] {
+        if let Some(best) = best {
             choice.chosen.insert(key.to_vec(), best.source.clone());
         }
     }
@@ -138,7 +141,8 @@ fn choose_entries(
     expected: Option<u64>,
     choice: &mut Choice,
 ) -> Vec<(DocumentName, DocumentNumber)> {
-    let (mut listed, mut with_head, mut rest, mut damaged) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut listed, mut with_head, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut headless, mut damaged) = (Vec::new(), Vec::new());
     for (key, candidates) in pairs {
         let (Some(name), Some(best)) = (keys::catalogue_name(key), candidates.first()) else { continue };
         let decoded = Entry::decode(key, &best.source.read(file));
@@ -152,7 +156,7 @@ fn choose_entries(
             // Heads lie far from entries: what hit the entry spared the head. A deletion removes both.
             Some((_, true)) => with_head.push(found),
             Some((_, false)) => rest.push(found),
-            None => {}
+            None => headless.push(found),
         }
     }
     let is_short = |found: usize| expected.is_none_or(|expected| (found as u64) < expected);
@@ -165,6 +169,11 @@ fn choose_entries(
             choice.doubts.extend(rest.iter().map(|(_, _, name, _)| (name.clone(), Doubt::MayBeDeleted)));
         }
         listed.append(&mut rest);
+    }
+    if is_short(listed.len()) {
+        // Their records are there, or they are named as what could not be read.
+        choice.doubts.extend(headless.iter().map(|(_, _, name, _)| (name.clone(), Doubt::MayBeDeleted)));
+        listed.append(&mut headless);
     }
     if is_short(listed.len()) {
         // Each is told when it does not load.
@@ -185,6 +194,11 @@ fn visit_values<'a>(pairs: Pairs<'a>, mut visit: impl FnMut(Pairs<'a>)) {
 fn choose_parts(value: Pairs<'_>, file: &WreckFile, chosen: &mut BTreeMap<Vec<u8>, Source>) -> Option<Whole> {
     let place = keys::place(&value[0].0)?;
     let key = keys::chunks_of(&value[0].0)?;
+    // Parts that lie in each other are none, and whoever joins them would need more memory than the file has bytes.
+    let bytes_of = |part: &[Candidate]| part.iter().map(|part| part.source.bytes_of_file()).max().unwrap_or(0);
+    if value.iter().map(|(_, candidates)| bytes_of(candidates)).sum::<u64>() > file.len() {
+        return None;
+    }
     let is_all_there = (0..).zip(value).all(|(index, (key, _))| keys::place(key).is_some_and(|at| at.chunk() == index));
     let mut whole = None;
     if is_all_there {

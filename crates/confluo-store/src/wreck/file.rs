@@ -13,6 +13,8 @@ use std::{
 
 /// A disk fails by so much at least.
 const BLOCK_BYTES: usize = 4096;
+/// No file of the journal is as large.
+const MOST_AT_ONCE: usize = 256 << 20;
 
 /// An engine's file, which is only read. What the disk does not give any more is read as zeros.
 #[derive(Debug)]
@@ -54,9 +56,12 @@ impl WreckFile {
         self.has_unreadable.load(Ordering::Relaxed)
     }
 
-    /// All of it, of a file that is small.
+    /// All of it, of a file that is small. One that is too large for that counts as one that cannot be read to its end.
     pub(crate) fn read_all(&self) -> Vec<u8> {
-        self.read(0, usize::MAX)
+        if self.length > MOST_AT_ONCE as u64 {
+            self.has_unreadable.store(true, Ordering::Relaxed);
+        }
+        self.read(0, MOST_AT_ONCE)
     }
 
     /// Up to `most` bytes from `offset` on; fewer only at the file's end.

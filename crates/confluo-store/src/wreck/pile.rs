@@ -76,6 +76,14 @@ impl Source {
             Self::Memory(bytes) => bytes.to_vec(),
         }
     }
+
+    /// How much of the engine's file it is.
+    pub(super) fn bytes_of_file(&self) -> u64 {
+        match self {
+            Self::File { length, .. } => u64::from(*length),
+            Self::Memory(_) => 0,
+        }
+    }
 }
 
 /// A value that was found at a key.
