@@ -77,6 +77,8 @@ fn an_export_puts_a_whole_file_in_the_place_of_the_one_that_was_there() {
     assert!(place.fail(&["doc", "export", "a", &file]).contains("cannot write"));
     assert_eq!(fs::read(&file).unwrap(), b"before");
     fs::remove_dir(&in_the_way).unwrap();
+    let other = place.file("other", b"of somebody else");
+    symlink("other", &in_the_way).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
     symlink("exported", &link).unwrap();
     place.succeed(&["doc", "export", "a", link.to_str().unwrap()]);
@@ -84,6 +86,10 @@ fn an_export_puts_a_whole_file_in_the_place_of_the_one_that_was_there() {
     assert_eq!(exported, Content::of_updates(&[fixture.v1]));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
     assert!(link.is_symlink() && !fs::exists(&in_the_way).unwrap());
+    assert_eq!(fs::read(other).unwrap(), b"of somebody else");
+    let new = place.folder.path().join("new");
+    place.succeed(&["doc", "export", "a", new.to_str().unwrap()]);
+    assert_eq!(fs::metadata(new).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
