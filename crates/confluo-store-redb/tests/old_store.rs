@@ -1,6 +1,6 @@
 //! Stores that each format wrote open with everything in them.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use confluo_store::contract::old_store;
 use confluo_store_redb::{RedbConfig, open};
@@ -9,6 +9,6 @@ use confluo_store_redb::{RedbConfig, open};
 fn a_store_of_each_format_opens() {
     for format in 1..=2 {
         let fixture = format!("{}/../../fixtures/stores/redb-{format}", env!("CARGO_MANIFEST_DIR"));
-        old_store::check(Path::new(&fixture), format, "confluo.redb", |dir| Ok(Arc::new(open(RedbConfig::new(dir))?)));
+        old_store::check(Path::new(&fixture), format, "confluo.redb", |dir| open(RedbConfig::new(dir)));
     }
 }

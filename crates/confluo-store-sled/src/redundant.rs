@@ -1,9 +1,15 @@
 //! Two kinds of files that sled makes anew when they are not there, and refuses to open over when they are damaged: `conf`, whose
 //! content this crate's settings fix, and the snapshots of its page table, which it makes by reading its log from the start.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
-/// In front of the name of a file that was damaged. sled takes whatever begins with `snap.` for a snapshot.
+use confluo_store::engine::is_unreadable;
+
+/// In front of the name of a file that was damaged, and behind this a number if there is one already. sled takes whatever begins
+/// with `snap.` for a snapshot.
 const DAMAGED: &str = "damaged.";
 /// Behind the name of a snapshot that sled is writing.
 const UNFINISHED: &str = ".generating";
@@ -11,26 +17,48 @@ const CHECKSUM_BYTES: usize = 4;
 /// A snapshot ends with a length and a checksum of what is before both.
 const SNAPSHOT_TRAILER_BYTES: usize = 12;
 
-/// Puts those aside whose checksum is wrong, and returns their new names. Only such a file: over an intact snapshot sled refuses
-/// to open because its log is damaged, and without one it would cut the log off there.
+/// Puts those aside whose checksum is wrong, and returns the names of all that were, now or earlier. Only such a file: over an
+/// intact snapshot sled refuses to open because its log is damaged, and without one it would cut the log off there.
 ///
 /// Call it with the folder's lock.
 pub(crate) fn put_damaged_aside(dir: &Path) -> io::Result<Vec<String>> {
-    let mut names = Vec::new();
     for name in find_damaged(dir)? {
         if name.ends_with(UNFINISHED) {
             // A snapshot that nobody finished is no damage, and sled would read it all the same.
             fs::remove_file(dir.join(name))?;
             continue;
         }
-        let aside = format!("{DAMAGED}{name}");
-        fs::rename(dir.join(name), dir.join(&aside))?;
-        names.push(aside);
+        fs::rename(dir.join(&name), free_name(dir, &name)?)?;
     }
+    names_aside(dir)
+}
+
+/// Where a damaged file goes: what was put there earlier stays.
+fn free_name(dir: &Path, name: &str) -> io::Result<PathBuf> {
+    let mut number = 1;
+    loop {
+        let aside = if number == 1 { format!("{DAMAGED}{name}") } else { format!("{DAMAGED}{number}.{name}") };
+        let aside = dir.join(aside);
+        if !aside.try_exists()? {
+            return Ok(aside);
+        }
+        number += 1;
+    }
+}
+
+fn names_aside(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        if name.starts_with(DAMAGED) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
     Ok(names)
 }
 
-/// The names of those whose checksum is wrong.
+/// The names of those whose checksum is wrong, or which the disk does not give.
 pub(crate) fn find_damaged(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -40,8 +68,13 @@ pub(crate) fn find_damaged(dir: &Path) -> io::Result<Vec<String>> {
         if !is_snapshot && name != "conf" {
             continue;
         }
-        let bytes = fs::read(entry.path())?;
-        if !if is_snapshot { is_whole_snapshot(&bytes) } else { is_whole_conf(&bytes) } {
+        let is_whole = match fs::read(entry.path()) {
+            Ok(bytes) if is_snapshot => is_whole_snapshot(&bytes),
+            Ok(bytes) => is_whole_conf(&bytes),
+            Err(error) if is_unreadable(&error) => false,
+            Err(error) => return Err(error),
+        };
+        if !is_whole {
             names.push(name);
         }
     }

@@ -34,7 +34,7 @@ fn check_whole(store: &SledStore) {
 }
 
 #[test]
-fn a_flipped_bit_in_a_redundant_file_costs_nothing_and_is_told_until_acknowledged() {
+fn a_flipped_bit_in_a_redundant_file_costs_nothing_and_is_told_until_the_file_is_removed() {
     for file in ["conf", "snap"] {
         let dir = tempfile::tempdir().unwrap();
         closed_store(dir.path());
@@ -51,11 +51,59 @@ fn a_flipped_bit_in_a_redundant_file_costs_nothing_and_is_told_until_acknowledge
             store.reopen().unwrap();
             assert_eq!(store.stats().findings, findings);
         }
-        assert_eq!(open(SledConfig::new(dir.path())).unwrap().acknowledge().unwrap(), findings);
+        let store = open(SledConfig::new(dir.path())).unwrap();
+        assert_eq!((store.acknowledge().unwrap(), store.stats().findings), (vec![], findings));
+        drop(store);
+        fs::remove_file(dir.path().join(&aside)).unwrap();
         let store = open(SledConfig::new(dir.path())).unwrap();
         assert_eq!(store.stats().findings, []);
         check_whole(&store);
     }
+}
+
+#[test]
+fn a_file_that_was_put_aside_by_an_opening_that_failed_is_told_of_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    closed_store(dir.path());
+    flip(&dir.path().join("conf"));
+    // The last of what is opened.
+    let watermark = dir.path().join("watermark");
+    fs::remove_file(&watermark).unwrap();
+    fs::create_dir(&watermark).unwrap();
+    open(SledConfig::new(dir.path())).unwrap_err();
+    fs::remove_dir(&watermark).unwrap();
+    let findings = open(SledConfig::new(dir.path())).unwrap().stats().findings;
+    assert_eq!(findings, [Finding::SetAside { file: "damaged.conf".into() }]);
+}
+
+#[test]
+fn what_was_put_aside_earlier_is_not_written_over() {
+    let dir = tempfile::tempdir().unwrap();
+    closed_store(dir.path());
+    let conf = dir.path().join("conf");
+    let mut damaged = Vec::new();
+    for _ in 0..2 {
+        flip(&conf);
+        damaged.push(fs::read(&conf).unwrap());
+        check_whole(&open(SledConfig::new(dir.path())).unwrap());
+        fs::write(&conf, [&fs::read(&conf).unwrap()[..], b"\n"].concat()).unwrap();
+    }
+    let files = ["damaged.conf", "damaged.2.conf"];
+    assert!(files.map(|file| fs::read(dir.path().join(file)).unwrap()) == damaged[..]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_the_disk_does_not_give_counts_as_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    closed_store(dir.path());
+    let conf = dir.path().join("conf");
+    fs::remove_file(&conf).unwrap();
+    // At its beginning there is no memory, and the system says what it says of a bad sector.
+    std::os::unix::fs::symlink("/proc/self/mem", &conf).unwrap();
+    let store = open(SledConfig::new(dir.path())).unwrap();
+    assert_eq!(store.stats().findings, [Finding::SetAside { file: "damaged.conf".into() }]);
+    check_whole(&store);
 }
 
 #[test]

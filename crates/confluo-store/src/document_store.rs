@@ -295,9 +295,9 @@ impl Finding {
         }
     }
 
-    /// Whether it stands for as long as a file is there, and so needs no other memory and no acknowledgement.
+    /// Whether it stands for as long as a file is there, and so needs no other memory, and ends with no acknowledgement.
     pub(crate) fn stands_with_its_file(&self) -> bool {
-        matches!(self, Self::Journal { .. })
+        matches!(self, Self::Journal { .. } | Self::SetAside { .. })
     }
 }
 

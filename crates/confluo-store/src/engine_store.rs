@@ -60,7 +60,7 @@ impl<E: Engine> EngineStore<E> {
     /// notices lost commits, beside the engine's own; a memory engine needs none.
     pub fn open(engine: E, watermark: Option<&Path>) -> Result<Self, StoreError> {
         let watermark = watermark.map(Watermark::open).transpose().map_err(EngineError::Io)?;
-        let state = read_state(&engine)?;
+        let (format, state) = read_state(&engine)?;
         let store = Self {
             engine,
             writing: Mutex::new(Writing { state, watermark, recent: HashMap::new(), failure: None }),
@@ -71,7 +71,7 @@ impl<E: Engine> EngineStore<E> {
         };
         let mut writing = store.lock();
         let noted = writing.watermark.as_ref().and_then(Watermark::found).unwrap_or(0);
-        store.inspect(&mut writing, noted)?;
+        store.inspect(&mut writing, noted, format)?;
         drop(writing);
         Ok(store)
     }
@@ -82,9 +82,12 @@ impl<E: Engine> EngineStore<E> {
     }
 
     /// Compares what the engine holds with what it should hold. What is wrong is written down before the next commit makes the
-    /// numbers agree again.
-    fn inspect(&self, writing: &mut Writing, acknowledged: u64) -> Result<(), StoreError> {
-        let known = read_findings(&self.engine)?;
+    /// numbers agree again. A store of an older format is marked as one of this build's with the same commit, so that no older build
+    /// reads what comes after it.
+    fn inspect(&self, writing: &mut Writing, acknowledged: u64, format: u32) -> Result<(), StoreError> {
+        let mut known = read_findings(&self.engine)?;
+        // An older build wrote those down too.
+        known.retain(|finding| !finding.stands_with_its_file());
         let (standing, mut findings): (Vec<_>, Vec<_>) =
             self.engine.findings().into_iter().partition(Finding::stands_with_its_file);
         if acknowledged > writing.state.commits {
@@ -111,11 +114,16 @@ impl<E: Engine> EngineStore<E> {
         let findings = [known, findings].concat();
         let sealed = value::encode_findings(FINDINGS, &findings);
         *self.lock_findings() = [standing, findings].concat();
-        if !are_new {
+        let mut batch = Batch::default();
+        if are_new {
+            batch.put(FINDINGS.to_vec(), sealed);
+        }
+        if format < FORMAT_VERSION {
+            batch.put(FORMAT.to_vec(), value::encode_format(FORMAT, FORMAT_VERSION));
+        }
+        if batch.is_empty() {
             return Ok(());
         }
-        let mut batch = Batch::default();
-        batch.put(FINDINGS.to_vec(), sealed);
         let state = writing.state;
         self.commit(writing, batch, state)
     }
@@ -263,7 +271,12 @@ impl<E: Engine> DocumentStore for EngineStore<E> {
 
     fn note_findings(&self, findings: &[Finding]) -> Result<(), StoreError> {
         let mut writing = self.lock_healthy()?;
-        let all = [self.findings(), findings.to_vec()].concat();
+        let mut all = self.findings();
+        for finding in findings {
+            if !all.contains(finding) {
+                all.push(finding.clone());
+            }
+        }
         let mut batch = Batch::default();
         // Those that stand with a file are left out there.
         batch.put(FINDINGS.to_vec(), value::encode_findings(FINDINGS, &all));
@@ -286,9 +299,9 @@ impl<E: Engine> EngineStore<E> {
     fn reopen_locked(&self, writing: &mut Writing) -> Result<(), StoreError> {
         self.engine.reopen()?;
         let acknowledged = writing.state;
-        let inspected = read_state(&self.engine).and_then(|state| {
+        let inspected = read_state(&self.engine).and_then(|(format, state)| {
             writing.state = state;
-            self.inspect(writing, acknowledged.commits)
+            self.inspect(writing, acknowledged.commits, format)
         });
         if inspected.is_err() {
             // Until what is gone is written down, nothing else tells that it was there.
@@ -301,8 +314,8 @@ impl<E: Engine> EngineStore<E> {
     }
 }
 
-/// The counters; an empty engine is marked as a store of this format first.
-fn read_state<E: Engine>(engine: &E) -> Result<State, StoreError> {
+/// The format and the counters; an empty engine is marked as a store of this build's format first.
+fn read_state<E: Engine>(engine: &E) -> Result<(u32, State), StoreError> {
     let Some(sealed) = engine.get(FORMAT)? else {
         let mut is_empty = true;
         engine.scan(&[], &[], &mut |_, _| {
@@ -316,20 +329,21 @@ fn read_state<E: Engine>(engine: &E) -> Result<State, StoreError> {
         batch.put(FORMAT.to_vec(), value::encode_format(FORMAT, FORMAT_VERSION));
         batch.put(STATE.to_vec(), State::default().encode(STATE));
         engine.commit(batch)?;
-        return Ok(State::default());
+        return Ok((FORMAT_VERSION, State::default()));
     };
-    match value::decode_format(FORMAT, &sealed) {
+    let format = match value::decode_format(FORMAT, &sealed) {
         Ok(format) if format > FORMAT_VERSION => return Err(newer(format)),
-        Ok(_) => {}
+        Ok(format) => format,
         Err(ValueError::Newer(version)) => return Err(newer(u32::from(version))),
         Err(ValueError::Damaged) => return Err(damaged("the format marker")),
-    }
+    };
     // The counters come last from a journal: without them, what they count is not all here, which the watermark tells.
-    let Some(sealed) = engine.get(STATE)? else { return Ok(State::default()) };
-    State::decode(STATE, &sealed).map_err(|error| match error {
+    let Some(sealed) = engine.get(STATE)? else { return Ok((format, State::default())) };
+    let state = State::decode(STATE, &sealed).map_err(|error| match error {
         ValueError::Newer(version) => newer(u32::from(version)),
         ValueError::Damaged => damaged("the state"),
-    })
+    })?;
+    Ok((format, state))
 }
 
 fn read_findings<E: Engine>(engine: &E) -> Result<Vec<Finding>, StoreError> {

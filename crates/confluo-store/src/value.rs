@@ -18,7 +18,8 @@ use confluo_protocol::{DecodeError, LineageId, Reader, Seq, UpdateV1, UserId, Wr
 
 use crate::{Author, EncodedSnapshot, Finding, NewSnapshot, Record, UnixMillis, keys::DocumentNumber};
 
-/// The newest version of values, and of the store as a whole, that this build reads and the one that it writes.
+/// The newest version of values, and of the store as a whole, that this build reads and the one that it writes. Whatever an older
+/// build would not understand raises it: another layout of a value, a new code of a finding, a new key, a new kind of frame.
 pub const FORMAT_VERSION: u32 = 2;
 
 const VERSION: u8 = FORMAT_VERSION as u8;
@@ -114,14 +115,11 @@ pub fn encode_findings(key: &[u8], findings: &[Finding]) -> Vec<u8> {
             Finding::Catalogue { found, expected } => {
                 fields.write_var_uint(1).write_var_uint(*found).write_var_uint(*expected);
             }
-            Finding::SetAside { file } => {
-                fields.write_var_uint(2).write_var_bytes(file.as_bytes());
-            }
             Finding::Salvaged => {
                 fields.write_var_uint(3);
             }
             // Its file says it.
-            Finding::Journal { .. } => {}
+            Finding::Journal { .. } | Finding::SetAside { .. } => {}
         }
     }
     seal(key, &fields.finish())
@@ -136,6 +134,7 @@ pub fn decode_findings(key: &[u8], sealed: &[u8]) -> Result<Vec<Finding>, ValueE
         findings.push(match reader.read_var_uint()? {
             0 => Finding::RolledBack { found: reader.read_var_uint()?, acknowledged: reader.read_var_uint()? },
             1 => Finding::Catalogue { found: reader.read_var_uint()?, expected: reader.read_var_uint()? },
+            // Its file was not always what says it.
             2 => Finding::SetAside { file: reader.read_var_str()?.into() },
             3 => Finding::Salvaged,
             _ => return Err(ValueError::Damaged),

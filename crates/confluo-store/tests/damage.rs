@@ -196,6 +196,21 @@ fn a_newer_store_is_refused() {
 }
 
 #[test]
+fn an_older_store_is_marked_before_anything_else_is_written() {
+    let engine = MemoryEngine::default();
+    let mut batch = Batch::default();
+    batch.put(keys::FORMAT.to_vec(), value::encode_format(keys::FORMAT, 1));
+    batch.put(keys::STATE.to_vec(), value::State { commits: 7, last_number: 0, documents: 0 }.encode(keys::STATE));
+    engine.commit(batch).unwrap();
+    let store = EngineStore::open(engine, None).unwrap();
+    let marked = store.engine().get(keys::FORMAT).unwrap().unwrap();
+    assert_eq!(value::decode_format(keys::FORMAT, &marked), Ok(value::FORMAT_VERSION));
+    let state = store.engine().get(keys::STATE).unwrap().unwrap();
+    assert_eq!(value::State::decode(keys::STATE, &state).unwrap().commits, 8);
+    assert_eq!(store.stats().findings, []);
+}
+
+#[test]
 fn a_store_behind_its_watermark_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("watermark");

@@ -147,6 +147,8 @@ fn a_copy_goes_on_after_a_document_that_is_not_taken_and_ends_when_the_other_sto
     for unfinished in [to.inner(), full.inner()] {
         assert_eq!(unfinished.stats().findings, [Finding::Salvaged]);
     }
+    copy_store(&from, to.inner()).unwrap();
+    assert_eq!(to.inner().stats().findings, [Finding::Salvaged], "once is enough");
     let whole = MemoryStore::new();
     copy_store(&from, &whole).unwrap();
     assert_eq!((whole.stats().findings, whole.load(&name("d")).unwrap()), (vec![], None));

@@ -1,9 +1,12 @@
 //! Stores that older builds wrote: made once, kept as fixtures, opened by every later build.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
 use super::{append, expected, name, snapshot};
-use crate::{DocumentStore, StoreError, value::FORMAT_VERSION};
+use crate::{
+    DocumentStore, Engine, EngineStore, StoreError, keys,
+    value::{self, FORMAT_VERSION},
+};
 
 /// Document, head, end of the snapshot, bytes of each update.
 type Documents = &'static [(&'static str, u64, u64, usize)];
@@ -16,9 +19,6 @@ fn documents(format: u32) -> Documents {
     }
 }
 
-/// How to open the store under test in a folder.
-pub type Open = fn(dir: &Path) -> Result<Arc<dyn DocumentStore>, StoreError>;
-
 /// Writes the documents of a fixture of this build's format.
 pub fn build(store: &dyn DocumentStore) {
     for (document, head, through, length) in documents(FORMAT_VERSION) {
@@ -30,9 +30,14 @@ pub fn build(store: &dyn DocumentStore) {
     }
 }
 
-/// Opens a copy of a format's fixture and looks for every document; then goes on with one of them. The fixture's main file is
-/// kept without the zeros at its end, which the copy gets back.
-pub fn check(fixture: &Path, format: u32, main_file: &str, open: Open) {
+/// Opens a copy of a format's fixture and looks for every document; then goes on with one of them. It is a store of this build's
+/// format from then on. The fixture's main file is kept without the zeros at its end, which the copy gets back.
+pub fn check<E: Engine>(
+    fixture: &Path,
+    format: u32,
+    main_file: &str,
+    open: impl Fn(&Path) -> Result<EngineStore<E>, StoreError>,
+) {
     const SIZE_UNIT: u64 = 16 * 1024 * 1024;
     let copy = tempfile::tempdir().expect("a scratch folder");
     super::damage::copy_folder(fixture, copy.path());
@@ -48,4 +53,9 @@ pub fn check(fixture: &Path, format: u32, main_file: &str, open: Open) {
     }
     store.append(&[append("notes", 6, 40)]).expect("an old document goes on");
     assert_eq!(store.stats().documents, documents(format).len() as u64);
+    drop(store);
+    let store = open(copy.path()).expect("it was closed");
+    let marked = store.engine().get(keys::FORMAT).expect("a healthy engine reads").unwrap_or_default();
+    assert_eq!(value::decode_format(keys::FORMAT, &marked), Ok(FORMAT_VERSION));
+    assert_eq!(store.stats().findings, Vec::new());
 }
