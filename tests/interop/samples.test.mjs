@@ -66,7 +66,7 @@ test('a template is on disk when its recipe says so, and the recipe that follows
   await server.start()
   const told = []
   const follower = follow(name, 'any', (...what) => told.push(what))
-  t.after(() => follower.destroy())
+  t.after(() => { follower.destroy(); follower.doc.destroy() })
   follower.on('connection-error', () => {})
   await until(() => told.length > 0, 'it is told')
   assert.deepEqual(told[0], [name, 'Dear …'])
