@@ -88,15 +88,18 @@ function explain(status: SyncStatus, keepsCopy: boolean): string {
   }
 }
 
+/** Sets nothing for each edit: keys that come faster than a page is drawn would look like an endless loop to React. */
 function useCalmStatus(status: SyncStatus): SyncStatus {
-  const [shown, setShown] = useState(status)
-  const mustSettle = status.kind === 'saved' && shown.kind === 'saving'
+  const isSaving = status.kind === 'saving'
+  const [wasSaving, setWasSaving] = useState(isSaving)
+  const mustSettle = status.kind === 'saved' && wasSaving
+  if (!mustSettle && wasSaving !== isSaving) setWasSaving(isSaving)
   useEffect(() => {
-    if (!mustSettle) return setShown(status)
-    const timer = setTimeout(() => setShown(status), SETTLED_MS)
+    if (!mustSettle) return
+    const timer = setTimeout(() => setWasSaving(false), SETTLED_MS)
     return () => clearTimeout(timer)
-  }, [status, mustSettle])
-  return mustSettle ? shown : status
+  }, [mustSettle])
+  return mustSettle ? { kind: 'saving', unsaved: 0 } : status
 }
 
 function useNow(isTicking: boolean): number {
