@@ -117,23 +117,32 @@ test('a document replaced on the server ends an old copy with 4409: it is offere
   for (const person of [ada, ben]) await expect(person.text).not.toContainText('from before the reset')
 })
 
-test('what one tab has started over stays so, though another has not yet been told', async ({ ownServer, arrive }) => {
-  const space = newSpace()
-  const left = await arrive('Ada')
-  await left.open(`${ownServer.url}/s/${space}`)
-  await left.writeLine('from before the reset')
-  await left.isSaved()
+/** Another tab of the same browser, which alone can be cut off from the server. */
+async function secondTabOf(left: Person): Promise<{ right: Person; cutOff: (isCutOff: boolean) => void }> {
   const right = new Person(await left.page.context().newPage(), 'Ada, second tab')
   let isRightCutOff = false
   await right.page.routeWebSocket(/\/sync\//, (socket) => {
     if (isRightCutOff) void socket.close()
     else socket.connectToServer()
   })
+  const cutOff = (isCutOff: boolean): void => {
+    isRightCutOff = isCutOff
+  }
+  return { right, cutOff }
+}
+
+test('what one tab has started over stays so, though another has not yet been told', async ({ ownServer, arrive }) => {
+  const space = newSpace()
+  const left = await arrive('Ada')
+  await left.open(`${ownServer.url}/s/${space}`)
+  await left.writeLine('from before the reset')
+  await left.isSaved()
+  const { right, cutOff } = await secondTabOf(left)
   await right.open(`${ownServer.url}/s/${space}`)
   await right.isSaved()
   await expect(right.text).toContainText('from before the reset')
 
-  isRightCutOff = true
+  cutOff(true)
   await restartWithAnother(ownServer, space, 'The new plan')
   await expect(left.status).toContainText('Space was reset')
   await expect(right.status).toHaveAttribute('data-status', 'reconnecting')
@@ -142,7 +151,7 @@ test('what one tab has started over stays so, though another has not yet been to
   await left.writeLine('from after the reset')
   await left.isSaved()
 
-  isRightCutOff = false
+  cutOff(false)
   await expect(right.title).toHaveValue('The new plan')
   await expect(right.text).toContainText('from after the reset')
   await right.isSaved()
@@ -160,16 +169,11 @@ test('where no copy is kept, what one tab has started over stays so as well', as
   await left.open(`${ownServer.url}/s/${space}`)
   await left.writeLine('from before the reset')
   await left.isSaved()
-  const right = new Person(await left.page.context().newPage(), 'Ada, second tab')
-  let isRightCutOff = false
-  await right.page.routeWebSocket(/\/sync\//, (socket) => {
-    if (isRightCutOff) void socket.close()
-    else socket.connectToServer()
-  })
+  const { right, cutOff } = await secondTabOf(left)
   await right.open(`${ownServer.url}/s/${space}`)
   await right.isSaved()
 
-  isRightCutOff = true
+  cutOff(true)
   await restartWithAnother(ownServer, space, 'The new plan')
   await expect(right.status).toHaveAttribute('data-status', 'reconnecting')
   await left.page.getByRole('button', { name: 'Start from the server’s' }).click()
@@ -178,7 +182,7 @@ test('where no copy is kept, what one tab has started over stays so as well', as
   await left.isSaved()
   await right.writeLine('written to the old one')
 
-  isRightCutOff = false
+  cutOff(false)
   await expect(right.status).toContainText('Space was reset')
   await expect(right.text).not.toContainText('from after the reset')
   const ben = await arrive('Ben')
